@@ -1,0 +1,70 @@
+// Package trace holds the words of the field as values: packets, hooks,
+// tables, verdicts, events, steps and walks. It has no input or output of its
+// own and imports no other package of the project; how events come about and
+// how walks are shown is left to the packages around it.
+package trace
+
+import "time"
+
+// ProbeKind says what a probe's event means.
+type ProbeKind uint8
+
+// The kinds of probe.
+const (
+	// Enter: the packet entered the chain.
+	Enter ProbeKind = iota
+	// Match: the packet matched the rule, and the rule's target follows.
+	Match
+	// Reach and Passed stand before and after a rule whose matches must not
+	// run twice: reached but not passed means matched.
+	Reach
+	Passed
+	// End: the packet came to the end of the chain.
+	End
+)
+
+func (k ProbeKind) String() string {
+	return [...]string{"enter", "match", "reach", "passed", "end"}[k]
+}
+
+// Probe is a place in a ruleset that reports the packets that come by.
+type Probe struct {
+	Kind    ProbeKind
+	Variant Variant
+	Table   Table
+	Chain   string
+	// Policy is the policy of a base chain; empty in a user-defined chain.
+	Policy Verdict
+	// Rule and Text are those of the rule that a Match, Reach or Passed probe
+	// stands at; see Step.
+	Rule int
+	Text string
+	// Verdict and Target are what follows a Match, Reach or Passed; see Step.
+	Verdict Verdict
+	Target  string
+	// Last says that an Enter probe also stands for the chain's end, since the
+	// chain has no rules.
+	Last bool
+	// CTState and Direction are what an Enter probe in the mangle table knows
+	// from the conntrack match.
+	CTState   CTState
+	Direction Direction
+}
+
+// Base says whether the probe stands in a base chain.
+func (p Probe) Base() bool { return p.Policy != "" }
+
+// Event is one report of a probe.
+type Event struct {
+	Node  string
+	Probe Probe
+	Hook  Hook
+	// In, Out, PhysIn and PhysOut are interface names; see Step.
+	In, Out, PhysIn, PhysOut string
+	Mark                     uint32
+	Packet                   Packet
+	// Time is when the packet was there, by the kernel's clock when
+	// KernelTime is set, else when the event was read.
+	Time       time.Time
+	KernelTime bool
+}

@@ -1,0 +1,72 @@
+package ruleset
+
+import (
+	"errors"
+	"strings"
+)
+
+var errQuote = errors.New("a quoted word is not closed")
+
+// Words splits a line into words the way iptables-restore does: blanks
+// separate, double quotes hold together, and inside them a backslash takes the
+// next character as it is (add_param_to_argv in iptables/xshared.c).
+func Words(line string) ([]string, error) {
+	var words []string
+	var word strings.Builder
+	open, quoted, escaped := false, false, false
+	for _, r := range line {
+		switch {
+		case escaped:
+			word.WriteRune(r)
+			escaped = false
+		case quoted && r == '\\':
+			escaped = true
+		case r == '"':
+			quoted, open = !quoted, true
+		case !quoted && (r == ' ' || r == '\t' || r == '\n' || r == '\r'):
+			if open {
+				words = append(words, word.String())
+				word.Reset()
+				open = false
+			}
+		default:
+			word.WriteRune(r)
+			open = true
+		}
+	}
+	if quoted {
+		return nil, errQuote
+	}
+	if open {
+		words = append(words, word.String())
+	}
+	return words, nil
+}
+
+// Join puts words into one line that Words splits into the same words.
+func Join(words []string) string {
+	var b strings.Builder
+	for i, w := range words {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(quote(w))
+	}
+	return b.String()
+}
+
+func quote(w string) string {
+	if w != "" && !strings.ContainsAny(w, " \t\n\r\"\\'") {
+		return w
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range w {
+		if r == '"' || r == '\\' || r == '\'' {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	b.WriteByte('"')
+	return b.String()
+}
