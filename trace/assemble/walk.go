@@ -1,0 +1,184 @@
+package assemble
+
+import (
+	"time"
+
+	"packetwalk/trace"
+)
+
+// walk is a chain of legs.
+type walk struct {
+	id      int // 0 until somebody asks
+	flow    *flow
+	legs    []*leg
+	outcome trace.Outcome
+	// changed says that the walk has grown since it was last taken, and since
+	// when; shown that it was taken after its end.
+	changed bool
+	since   time.Time
+	shown   bool
+}
+
+func (w *walk) last() *leg { return w.legs[len(w.legs)-1] }
+
+// began is when the packet was first seen. Only the kernel's own times compare
+// across namespaces; the time when an event was read stands in for them.
+func (w *walk) began() time.Time {
+	for _, l := range w.legs {
+		for _, e := range l.entries {
+			if e.event.KernelTime {
+				return e.event.Time
+			}
+		}
+	}
+	return w.legs[0].first.Time
+}
+
+func (a *Assembler) end(w *walk, o trace.Outcome, now time.Time) {
+	w.outcome = o
+	a.grown(w, now)
+}
+
+// settle decides how the walk ended, if it has.
+func (a *Assembler) settle(w *walk, now time.Time) {
+	if w.outcome != "" {
+		return
+	}
+	l := w.last()
+	quiet := now.Sub(l.touched)
+	if l.reached != nil && quiet >= a.config.Settle && l.reached.Probe.Verdict != trace.Continue {
+		l.decideReached(nil)
+		a.grown(w, now)
+	}
+	outcome := a.outcome(l, now)
+	if outcome == "" {
+		return
+	}
+	// The reader of a namespace that the packet has left may be behind.
+	for _, before := range w.legs[:len(w.legs)-1] {
+		if !a.passed(before, now) && now.Sub(before.touched) < a.config.LostAfter {
+			return
+		}
+	}
+	a.end(w, outcome, now)
+}
+
+// outcome says how the packet's last leg ended; empty where it is still open.
+func (a *Assembler) outcome(l *leg, now time.Time) trace.Outcome {
+	quiet := now.Sub(l.touched)
+	passed := a.passed(l, now)
+	switch {
+	case l.ended != "":
+		return l.ended
+	case passed && l.at.hook == trace.Input:
+		return trace.Delivered
+	case passed && l.at.hook == trace.Postrouting && !a.heardFromOthers(l.exit()):
+		return trace.Forwarded
+	case l.at.hook == trace.Postrouting && quiet >= a.config.LostOnWire,
+		l.at.hook != trace.Postrouting && quiet >= a.config.LostAfter:
+		return trace.Lost
+	}
+	return ""
+}
+
+// passed says whether the packet has passed every table of the hook it is at.
+func (a *Assembler) passed(l *leg, now time.Time) bool {
+	complete, maybe := l.complete(a.config.Nodes[l.node])
+	return complete || maybe && now.Sub(l.touched) >= a.config.Settle
+}
+
+// draw draws the walk up as a value.
+func (a *Assembler) draw(w *walk) trace.Walk {
+	b := builder{walk: w, origins: map[int]*walk{}}
+	for _, l := range w.legs {
+		for _, e := range l.entries {
+			b.entry(l, e)
+		}
+	}
+	out := trace.Walk{
+		ID: a.number(w), Flow: a.flows.number(w.flow), Packet: w.legs[0].first.Packet,
+		Steps: b.steps, Outcome: w.outcome, End: -1,
+	}
+	for i, origin := range b.origins {
+		out.Steps[i].Remembered.Walk = a.number(origin)
+	}
+	for _, l := range w.legs {
+		if out.Direction == "" {
+			out.Direction = l.direction
+		}
+	}
+	if w.outcome != "" {
+		out.End = len(b.steps) - 1
+	}
+	clampTimes(out.Steps, b.kernel)
+	return out
+}
+
+// builder puts the steps of a walk together, and finds what changed between them.
+type builder struct {
+	walk  *walk
+	steps []trace.Step
+	// origins are the walks that the steps with this index go back to.
+	origins map[int]*walk
+	// kernel says of each step whether its time is the kernel's.
+	kernel []bool
+	before *trace.Event
+	on     *leg
+}
+
+func (b *builder) entry(l *leg, e entry) {
+	if p := b.before; p != nil && (p.Packet.Src != e.event.Packet.Src || p.Packet.Dst != e.event.Packet.Dst) {
+		b.rewritten(*p, e.event)
+	}
+	for _, s := range e.steps {
+		b.add(s, e.event.KernelTime)
+	}
+	b.before, b.on = &e.event, l
+}
+
+func (b *builder) add(s trace.Step, kernel bool) {
+	b.steps, b.kernel = append(b.steps, s), append(b.kernel, kernel)
+}
+
+// rewritten finds out what changed the addresses between two events: a rule of
+// the nat table at the hook of the first, or connection tracking by itself.
+func (b *builder) rewritten(before, after trace.Event) {
+	t := translation{
+		walk: b.walk, node: before.Node,
+		from: pair{before.Packet.Src, before.Packet.Dst}, to: pair{after.Packet.Src, after.Packet.Dst},
+	}
+	for i := len(b.steps) - 1; i >= 0 && b.steps[i].Node == before.Node && b.steps[i].Hook == before.Hook; i-- {
+		if s := b.steps[i]; s.Table == trace.NAT && s.Rule > 0 && s.Verdict.Rewrites() {
+			for j := i; j < len(b.steps); j++ {
+				b.steps[j].Src, b.steps[j].Dst = t.to.src, t.to.dst
+			}
+			t.table, t.chain, t.rule, t.verdict = s.Table, s.Chain, s.Rule, s.Verdict
+			b.walk.flow.remember(t)
+			return
+		}
+	}
+	step := trace.Step{
+		Node: before.Node, Hook: before.Hook, Table: trace.ConntrackTable, Verdict: trace.DNAT,
+		In: before.In, Out: before.Out, PhysIn: before.PhysIn, PhysOut: before.PhysOut,
+		Src: t.to.src, Dst: t.to.dst, CTState: b.on.ctstate, Time: before.Time,
+	}
+	if t.from.dst == t.to.dst {
+		step.Verdict = trace.SNAT
+	}
+	if r, undone, ok := b.walk.flow.recall(t); ok {
+		step.Verdict = r.verdict
+		step.Remembered = &trace.Remembered{Node: r.node, Table: r.table, Chain: r.chain, Rule: r.rule, Undone: undone}
+		b.origins[len(b.steps)] = r.walk
+	}
+	b.add(step, before.KernelTime)
+}
+
+// clampTimes pulls the times that are not the kernel's back to the next one
+// that is: an event is read some time after it happened.
+func clampTimes(steps []trace.Step, kernel []bool) {
+	for i := len(steps) - 2; i >= 0; i-- {
+		if !kernel[i] && steps[i].Time.After(steps[i+1].Time) {
+			steps[i].Time = steps[i+1].Time
+		}
+	}
+}
