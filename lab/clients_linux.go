@@ -1,0 +1,155 @@
+package lab
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// payload is what the clients of the echo services send.
+const payload = "packetwalk\n"
+
+// maxBody is as much of an HTTP answer as a client keeps.
+const maxBody = 1 << 20
+
+// Send runs a client of the topology and waits for its answer: until the end of
+// the context or, where that has no deadline, for DefaultTimeout.
+func (l *Lab) Send(ctx context.Context, client string) (Response, error) {
+	for _, c := range l.topology.Clients {
+		if c.Name != client {
+			continue
+		}
+		if _, ok := ctx.Deadline(); !ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, DefaultTimeout)
+			defer cancel()
+		}
+		r, err := l.send(ctx, c)
+		if err != nil {
+			return r, fmt.Errorf("sending %s from %s to %s: %w", c.Protocol, c.Node, target(c), err)
+		}
+		return r, nil
+	}
+	return Response{}, fmt.Errorf("sending %s: there is no such client", client)
+}
+
+// target is what a client asks, in words.
+func target(c Client) string {
+	if c.Protocol == Ping {
+		return c.To.Addr().String()
+	}
+	return c.To.String()
+}
+
+func (l *Lab) send(ctx context.Context, c Client) (Response, error) {
+	start := time.Now()
+	conn, err := l.dial(ctx, c)
+	if err != nil {
+		return Response{}, err
+	}
+	defer conn.Close()
+	// Ending the context ends what the client waits for.
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	r := Response{Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr())}
+	switch c.Protocol {
+	case HTTP:
+		r.Status, r.Body, err = get(ctx, conn, c)
+	case TCPEcho:
+		// The connection itself is the answer.
+	case UDPEcho:
+		r.Body, err = echo(conn)
+	case Ping:
+		r.Body, err = ping(conn, c.To.Addr())
+	}
+	r.RTT = time.Since(start)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return r, err
+}
+
+// dial opens the client's socket inside its node.
+func (l *Lab) dial(ctx context.Context, c Client) (conn net.Conn, err error) {
+	var dialer net.Dialer
+	dialer.SetMultipathTCP(false)
+	dialer.KeepAlive = -1
+	var name, to string
+	switch c.Protocol {
+	case HTTP, TCPEcho:
+		name, to = network("tcp", c.To), c.To.String()
+	case UDPEcho:
+		name, to = network("udp", c.To), c.To.String()
+	case Ping:
+		name, to = pingNetwork(c.To.Addr()), c.To.Addr().String()
+	}
+	err = l.nodes[c.Node].Do(func() error {
+		conn, err = dialer.DialContext(ctx, name, to)
+		return err
+	})
+	return conn, err
+}
+
+// get asks for / and has the connection closed behind the answer, so that a
+// request is one connection from its first packet to its last.
+func get(ctx context.Context, conn net.Conn, c Client) (status int, body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.To.String()+"/", nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Close = true
+	req.Header.Set("User-Agent", "packetwalk")
+	if err := req.Write(conn); err != nil {
+		return 0, nil, err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	return resp.StatusCode, body, err
+}
+
+// echo sends one datagram and waits for it to come back.
+func echo(conn net.Conn) ([]byte, error) {
+	if _, err := io.WriteString(conn, payload); err != nil {
+		return nil, err
+	}
+	buf := make([]byte, maxDatagram)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(buf[:n], []byte(payload)) {
+		return buf[:n], errors.New("the answer is not what was sent")
+	}
+	return buf[:n], nil
+}
+
+// addrPort turns the net package's address into a value; the port is 0 where
+// the protocol has none.
+func addrPort(a net.Addr) netip.AddrPort {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return unmap(a.AddrPort())
+	case *net.UDPAddr:
+		return unmap(a.AddrPort())
+	case *net.IPAddr:
+		ip, _ := netip.AddrFromSlice(a.IP)
+		return unmap(netip.AddrPortFrom(ip, 0))
+	}
+	return netip.AddrPort{}
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}

@@ -1,0 +1,88 @@
+// Package labtest lets tests run in the sandbox of package lab. It is for the
+// tests of any package that needs live network namespaces; what is built in
+// them is left to package lab.
+package labtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"packetwalk/lab"
+)
+
+// RequireEnv names the environment variable that turns skipped tests into
+// failed ones: set to 1 where everything is known to be there, as in CI.
+const RequireEnv = "PACKETWALK_REQUIRE"
+
+// unavailable says why there is no sandbox. Main sets it before any test runs.
+var unavailable = "TestMain did not call labtest.Main"
+
+// Main is a TestMain that moves the test binary into the sandbox and ends the
+// process. Where there is no sandbox to be had, the tests run outside, and
+// those that call Need are skipped.
+func Main(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	switch {
+	case lab.InSandbox():
+		unavailable = ""
+		if err := lab.Enter(); err != nil {
+			unavailable = err.Error()
+		}
+		return m.Run()
+	case isFuzzWorker():
+		unavailable = "fuzz workers stay outside the sandbox"
+		return m.Run()
+	}
+	code, err := lab.Reexec(context.Background())
+	if err != nil {
+		unavailable = err.Error()
+		return m.Run()
+	}
+	return code
+}
+
+// isFuzzWorker says whether the testing package started this process to fuzz:
+// it talks to such a process through descriptors that a sandbox has other uses for.
+func isFuzzWorker() bool {
+	return slices.ContainsFunc(os.Args, func(a string) bool {
+		return strings.HasPrefix(strings.TrimLeft(a, "-"), "test.fuzzworker")
+	})
+}
+
+// Need skips the test where there is no sandbox.
+func Need(t testing.TB) {
+	t.Helper()
+	if unavailable != "" {
+		Skip(t, "there is no sandbox here: "+unavailable)
+	}
+}
+
+// NeedIptables skips the test where there is no sandbox or where this variant
+// of iptables ("", "nft" or "legacy") is missing or does not work here.
+func NeedIptables(t testing.TB, variant string) {
+	t.Helper()
+	Need(t)
+	name := lab.Command(variant).Iptables
+	if out, err := exec.Command(name, "-w", "-n", "-L").CombinedOutput(); err != nil {
+		Skip(t, fmt.Sprintf("%s does not work here: %v: %s", name, err, strings.TrimSpace(string(out))))
+	}
+}
+
+// Skip skips the test for lack of something, or fails it where RequireEnv says
+// that nothing may lack.
+func Skip(t testing.TB, reason string) {
+	t.Helper()
+	if os.Getenv(RequireEnv) == "1" {
+		t.Fatalf("%s=1, but %s", RequireEnv, reason)
+		return
+	}
+	t.Skip(reason)
+}

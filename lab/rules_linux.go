@@ -1,0 +1,162 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/coreos/go-iptables/iptables"
+	"golang.org/x/sync/errgroup"
+)
+
+// tools are the iptables programs of the chosen variant, found once per lab.
+type tools struct {
+	v4, v6 *iptables.IPTables
+	names  Commands
+}
+
+// findTools looks for the programs that the topology's rules need.
+func findTools(variant string, t Topology) (*tools, error) {
+	found := &tools{names: Command(variant)}
+	var needs4, needs6 bool
+	for _, n := range t.Nodes {
+		for _, r := range n.Rules {
+			c, _ := ParseCommand(r) // Validate has let it pass
+			needs6 = needs6 || c.IPv6
+			needs4 = needs4 || !c.IPv6
+		}
+	}
+	var err error
+	if needs4 {
+		if found.v4, err = findTool(iptables.ProtocolIPv4, found.names.Iptables); err != nil {
+			return nil, err
+		}
+	}
+	if needs6 {
+		found.v6, err = findTool(iptables.ProtocolIPv6, found.names.Iptables6)
+	}
+	return found, err
+}
+
+func findTool(proto iptables.Protocol, name string) (*iptables.IPTables, error) {
+	tool, err := iptables.New(iptables.IPFamily(proto), iptables.Path(name))
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, &MissingError{What: name + " is not installed", Fix: "sudo apt-get install iptables", Err: err}
+	}
+	return tool, err
+}
+
+// ruleWorkers is how many commands of a node run at once. It is more than most
+// machines have processors to spare, since some wait for others.
+const ruleWorkers = 4
+
+// setRules runs the rules of a node, as many at once as do not depend on each other.
+func (l *Lab) setRules(ctx context.Context, n Node) error {
+	commands, err := parseRules(n)
+	if err != nil {
+		return err
+	}
+	deps := dependencies(commands)
+	done := make([]chan struct{}, len(commands))
+	for i := range done {
+		done[i] = make(chan struct{})
+	}
+	work, ctx := errgroup.WithContext(ctx)
+	var taken atomic.Int64
+	// Workers take commands in their order, so what a command waits for is
+	// always in some worker's hands.
+	worker := func() error {
+		for i := int(taken.Add(1) - 1); i < len(commands); i = int(taken.Add(1) - 1) {
+			for _, d := range deps[i] {
+				select {
+				case <-done[d]:
+				case <-ctx.Done():
+					return step(n.Name, "setting rules", context.Cause(ctx))
+				}
+			}
+			if err := l.tools.run(ctx, commands[i]); err != nil {
+				return step(n.Name, "setting rules", &RuleError{n.Rules[i], iptablesMessage(err), err})
+			}
+			close(done[i])
+		}
+		return nil
+	}
+	for range min(ruleWorkers, len(commands)) {
+		work.Go(func() error { return l.nodes[n.Name].Do(worker) })
+	}
+	return work.Wait()
+}
+
+// parseRules takes the rules of a node apart.
+func parseRules(n Node) ([]RuleCommand, error) {
+	commands := make([]RuleCommand, len(n.Rules))
+	for i, text := range n.Rules {
+		var err error
+		if commands[i], err = ParseCommand(text); err != nil {
+			return nil, step(n.Name, "reading a rule", err)
+		}
+	}
+	return commands, nil
+}
+
+// run carries out one command in the network namespace of the calling thread.
+func (t *tools) run(ctx context.Context, c RuleCommand) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	tool, name := t.v4, t.names.Iptables
+	if c.IPv6 {
+		tool, name = t.v6, t.names.Iptables6
+	}
+	switch {
+	case c.Action == 'A':
+		return tool.Append(c.Table, c.Chain, c.Spec...)
+	case c.Action == 'I':
+		return tool.Insert(c.Table, c.Chain, max(c.Number, 1), c.Spec...)
+	case c.Action == 'R':
+		return tool.Replace(c.Table, c.Chain, c.Number, c.Spec...)
+	case c.Action == 'D' && c.Number > 0:
+		return tool.DeleteById(c.Table, c.Chain, c.Number)
+	case c.Action == 'D':
+		return tool.Delete(c.Table, c.Chain, c.Spec...)
+	case c.Action == 'N':
+		return tool.NewChain(c.Table, c.Chain)
+	case c.Action == 'X' && c.Chain != "":
+		return tool.DeleteChain(c.Table, c.Chain)
+	case c.Action == 'P':
+		return tool.ChangePolicy(c.Table, c.Chain, c.To)
+	case c.Action == 'E':
+		return tool.RenameChain(c.Table, c.Chain, c.To)
+	}
+	// The library has no flush that does not also make the chain, and nothing
+	// that deletes every chain of a table.
+	if slices.ContainsFunc(c.Args, isWait) {
+		return runProgram(ctx, name, c.Args...)
+	}
+	return runProgram(ctx, name, append([]string{"--wait"}, c.Args...)...)
+}
+
+// runProgram runs a program and turns what it complained of into the error.
+func runProgram(ctx context.Context, name string, args ...string) error {
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// iptablesMessage is what iptables said, without the library's account of how
+// it was called.
+func iptablesMessage(err error) string {
+	message := err.Error()
+	var failed *iptables.Error
+	if errors.As(err, &failed) {
+		_, message, _ = strings.Cut(message, fmt.Sprintf(": exit status %v: ", failed.ExitStatus()))
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
+	return strings.TrimSpace(first)
+}

@@ -1,0 +1,33 @@
+package lab
+
+import (
+	"path"
+	"strings"
+)
+
+// path is where the sysctl lies below /proc/sys. As with sysctl(8), a slash in
+// the dotted name stands for a dot: "net.ipv4.conf.eth0/100.rp_filter".
+func (s Sysctl) path() string {
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case '.':
+			return '/'
+		case '/':
+			return '.'
+		}
+		return r
+	}, s.Name)
+}
+
+// belongsToNode says whether the sysctl lies below net, the part of /proc/sys
+// that every network namespace has of its own.
+func (s Sysctl) belongsToNode() bool {
+	p := s.path()
+	return strings.HasPrefix(p, "net/") && path.Clean(p) == p
+}
+
+// sameValue compares what was written with what the kernel shows: it separates
+// numbers with tabs.
+func sameValue(written, shown string) bool {
+	return strings.Join(strings.Fields(written), " ") == strings.Join(strings.Fields(shown), " ")
+}

@@ -1,0 +1,164 @@
+// Package lab turns a description of a small network into live network
+// namespaces, in a sandbox that never touches the machine's own network, and
+// runs services and clients in it. What the rules of the network do to a packet
+// is left to package trace and those below it.
+package lab
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Topology describes a lab: the declarative side, comparable and without a
+// running part. Build makes it live.
+type Topology struct {
+	Nodes []Node
+	// Links are the veth pairs.
+	Links []Link
+	// Services run from the end of the build to the end of the lab.
+	Services []Service
+	// Clients are the requests that can be sent, by name.
+	Clients []Client
+}
+
+// Node is a network namespace: a host, a container or a client machine.
+type Node struct {
+	Name string
+	Kind NodeKind
+	// Bridges are made before the links are joined to them.
+	Bridges []Bridge
+	Routes  []Route
+	// Sysctls are set before the links come up, in the given order.
+	Sysctls []Sysctl
+	// Rules are iptables commands as one would type them, run in the given
+	// order: "iptables -t nat -N DOCKER".
+	Rules []string
+}
+
+// NodeKind says what a node stands for. It changes how a node is drawn, not how it works.
+type NodeKind string
+
+// The kinds of node.
+const (
+	Host      NodeKind = "host"
+	Container NodeKind = "container"
+	Machine   NodeKind = "machine"
+)
+
+// Bridge is a bridge device with the addresses of the node on it.
+type Bridge struct {
+	Name      string
+	Addresses []netip.Prefix
+}
+
+// Link is a veth pair.
+type Link struct {
+	Ends [2]End
+}
+
+// End is one end of a veth pair.
+type End struct {
+	Node      string
+	Interface string
+	Addresses []netip.Prefix
+	// Bridge is the bridge, on the same node, whose port this end is. Empty for none.
+	Bridge string
+}
+
+// Route is an IP route. A zero Destination is the default route.
+type Route struct {
+	Destination netip.Prefix
+	Via         netip.Addr // the zero Addr: directly connected
+	Interface   string     // may be empty where Via tells it
+}
+
+// Sysctl is a setting below /proc/sys/net, by its dotted name.
+type Sysctl struct {
+	Name  string
+	Value string
+}
+
+// Protocol is what a service speaks or a client asks with.
+type Protocol string
+
+// The protocols of services and clients.
+const (
+	HTTP    Protocol = "http"
+	TCPEcho Protocol = "tcp"
+	UDPEcho Protocol = "udp"
+	Ping    Protocol = "ping" // clients only
+)
+
+// Service is a server bound inside a node.
+type Service struct {
+	Node     string
+	Protocol Protocol
+	// Listen is the address to bind; an unspecified address is every address of the node.
+	Listen netip.AddrPort
+	// Reply is the body that an HTTP server answers with.
+	Reply string
+}
+
+// Client is a request that can be sent from a node.
+type Client struct {
+	Name     string
+	Node     string
+	Protocol Protocol
+	// To is the address to ask; the port is 0 for a ping.
+	To netip.AddrPort
+}
+
+// Command is what one would type to send the same request by hand.
+func (c Client) Command() string {
+	addr, port := c.To.Addr().String(), strconv.Itoa(int(c.To.Port()))
+	switch c.Protocol {
+	case HTTP:
+		if c.To.Port() == 80 {
+			return "curl http://" + strings.TrimSuffix(c.To.String(), ":80") + "/"
+		}
+		return "curl http://" + c.To.String() + "/"
+	case TCPEcho:
+		return "nc -z " + addr + " " + port
+	case UDPEcho:
+		return "nc -u " + addr + " " + port
+	}
+	return "ping -c 1 " + addr
+}
+
+// Node finds a node by name.
+func (t Topology) Node(name string) (Node, bool) {
+	for _, n := range t.Nodes {
+		if n.Name == name {
+			return n, true
+		}
+	}
+	return Node{}, false
+}
+
+// Interfaces lists the interfaces of a node in the order in which they are
+// described: bridges first, then the ends of links.
+func (t Topology) Interfaces(node string) []Interface {
+	var ifs []Interface
+	n, _ := t.Node(node)
+	for _, b := range n.Bridges {
+		ifs = append(ifs, Interface{Name: b.Name, Addresses: b.Addresses, IsBridge: true})
+	}
+	for _, l := range t.Links {
+		for i, e := range l.Ends {
+			if e.Node == node {
+				ifs = append(ifs, Interface{Name: e.Interface, Addresses: e.Addresses, Bridge: e.Bridge, Peer: l.Ends[1-i]})
+			}
+		}
+	}
+	return ifs
+}
+
+// Interface is one interface of a node as the topology describes it.
+type Interface struct {
+	Name      string
+	Addresses []netip.Prefix
+	IsBridge  bool
+	Bridge    string // the bridge it is a port of
+	Peer      End    // the other end of its veth pair; zero for a bridge
+}
