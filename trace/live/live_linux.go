@@ -1,0 +1,237 @@
+// Package live joins tracers and the assembler: it traces a set of network
+// namespaces and delivers their packets' walks as they grow.
+package live
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"packetwalk/trace"
+	"packetwalk/trace/assemble"
+	"packetwalk/trace/nflog"
+	"packetwalk/trace/ruleset"
+)
+
+// Config says what to trace.
+type Config struct {
+	Targets []nflog.Target
+	// Segments wires the targets' interfaces; see assemble.Config.
+	Segments map[assemble.Port]int
+	// Finished asks for walks that have come to their end only, each once.
+	// Otherwise a walk is delivered whenever it has grown.
+	Finished bool
+}
+
+// Trace is a running trace.
+type Trace struct {
+	tracers []*nflog.Tracer
+	walks   chan trace.Walk
+	events  chan arrival
+	stop    chan struct{}
+	ended   sync.WaitGroup
+
+	mu    sync.Mutex // guards the fields below
+	quiet time.Time  // since when nothing has happened
+	busy  bool
+	idle  chan struct{} // closed and replaced whenever quiet or busy changes
+}
+
+type arrival struct {
+	event trace.Event
+	at    time.Time
+}
+
+// Start attaches probes to every target, side by side, and begins to trace. When
+// one target fails, the probes of the others are removed again.
+func Start(ctx context.Context, c Config) (*Trace, error) {
+	t := &Trace{
+		tracers: make([]*nflog.Tracer, len(c.Targets)),
+		walks:   make(chan trace.Walk, 256),
+		events:  make(chan arrival, 4096),
+		stop:    make(chan struct{}),
+		quiet:   time.Now(),
+		idle:    make(chan struct{}),
+	}
+	if err := t.attach(ctx, c.Targets); err != nil {
+		return nil, errors.Join(err, t.Close(context.WithoutCancel(ctx)))
+	}
+	nodes := map[string]assemble.Node{}
+	for _, tr := range t.tracers {
+		nodes[tr.Node()] = tr.Probed()
+	}
+	a := assemble.New(assemble.Config{Segments: c.Segments, Nodes: nodes})
+	t.ended.Go(func() { t.assemble(a, c.Finished) })
+	return t, nil
+}
+
+func (t *Trace) attach(ctx context.Context, targets []nflog.Target) error {
+	run := nflog.NewRun()
+	errs := make([]error, len(targets))
+	var wg sync.WaitGroup
+	for i, target := range targets {
+		wg.Go(func() {
+			t.tracers[i], errs[i] = nflog.Attach(ctx, target, nflog.Options{Run: run}, t.receive)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (t *Trace) receive(e trace.Event) {
+	select {
+	case t.events <- arrival{e, time.Now()}:
+	case <-t.stop:
+	}
+}
+
+// Walks delivers the walks. It has to be read until it is closed, which Close
+// brings about.
+func (t *Trace) Walks() <-chan trace.Walk { return t.walks }
+
+// Rules is the ruleset of every node as it was before the probes.
+func (t *Trace) Rules() map[string]ruleset.Ruleset {
+	rules := map[string]ruleset.Ruleset{}
+	for _, tr := range t.tracers {
+		if tr != nil {
+			rules[tr.Node()] = tr.Rules()
+		}
+	}
+	return rules
+}
+
+// Lost counts the events that the kernel could not deliver.
+func (t *Trace) Lost() uint64 {
+	var n uint64
+	for _, tr := range t.tracers {
+		if tr != nil {
+			n += tr.Lost()
+		}
+	}
+	return n
+}
+
+const (
+	// tick is how often walks that wait for something are looked at.
+	tick = 2 * time.Millisecond
+	// idleTick is how often walks that are done are looked at, to be forgotten.
+	idleTick = time.Second
+	// backlog is how long readers may be behind without a pause before walks
+	// are decided all the same.
+	backlog = 3 * time.Second
+)
+
+// assemble runs until stop is closed, then ends the walks that are under way.
+func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
+	defer close(t.walks)
+	timer := time.NewTimer(idleTick)
+	defer timer.Stop()
+	ticked := time.Now()
+	for {
+		select {
+		case e := <-t.events:
+			a.Add(e.event, e.at)
+			t.note(e.at, true)
+			if len(t.events) > 0 {
+				continue // take what is there before drawing walks up
+			}
+		case <-timer.C:
+			// Time that passes while a reader is behind says nothing about packets.
+			if now := time.Now(); !t.pending() || now.Sub(ticked) > backlog {
+				a.Tick(now)
+				ticked = now
+			}
+		case <-t.stop:
+			for len(t.events) > 0 {
+				e := <-t.events
+				a.Add(e.event, e.at)
+			}
+			a.Finish()
+			t.deliver(a, finished)
+			return
+		}
+		t.deliver(a, finished)
+		waiting := a.Waiting(finished)
+		t.note(time.Time{}, waiting)
+		switch {
+		case waiting:
+			timer.Reset(tick)
+		case !a.Empty():
+			timer.Reset(idleTick)
+		}
+	}
+}
+
+func (t *Trace) deliver(a *assemble.Assembler, finished bool) {
+	for _, w := range a.Take(time.Now(), finished) {
+		t.walks <- w
+	}
+}
+
+// note keeps for Quiet what is going on: when an event came, if one did, and
+// whether a walk is still under way.
+func (t *Trace) note(at time.Time, busy bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if at.IsZero() && busy == t.busy {
+		return
+	}
+	if !at.IsZero() {
+		t.quiet = at
+	}
+	t.busy = busy
+	close(t.idle)
+	t.idle = make(chan struct{})
+}
+
+// Quiet waits until every walk has come to its end and nothing has happened
+// for a while, or until ctx ends.
+func (t *Trace) Quiet(ctx context.Context, while time.Duration) error {
+	for {
+		t.mu.Lock()
+		busy, since, changed := t.busy, t.quiet, t.idle
+		t.mu.Unlock()
+		var over <-chan time.Time
+		if !busy {
+			rest := while - time.Since(since)
+			if rest <= 0 && !t.pending() {
+				return nil
+			}
+			over = time.After(max(rest, tick))
+		}
+		select {
+		case <-over:
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// pending says whether events wait to be read.
+func (t *Trace) pending() bool {
+	return len(t.events) > 0 || slices.ContainsFunc(t.tracers, (*nflog.Tracer).Pending)
+}
+
+// Close removes the probes and ends the trace. It can be repeated.
+func (t *Trace) Close(ctx context.Context) error {
+	errs := make([]error, len(t.tracers))
+	var wg sync.WaitGroup
+	for i, tr := range t.tracers {
+		if tr != nil {
+			wg.Go(func() { errs[i] = tr.Detach(ctx) })
+		}
+	}
+	wg.Wait()
+	t.mu.Lock()
+	select {
+	case <-t.stop:
+	default:
+		close(t.stop)
+	}
+	t.mu.Unlock()
+	t.ended.Wait()
+	return errors.Join(errs...)
+}

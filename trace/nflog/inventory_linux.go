@@ -1,0 +1,174 @@
+package nflog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os/exec"
+
+	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"packetwalk/trace"
+)
+
+// variantOf asks a command of the iptables family which implementation it is for.
+func variantOf(command string) (trace.Variant, error) {
+	version, err := exec.Command(command, "--version").Output()
+	if err != nil {
+		return 0, fmt.Errorf("running %s --version: %w", command, err)
+	}
+	if bytes.Contains(version, []byte("nf_tables")) {
+		return trace.NFTables, nil
+	}
+	return trace.Legacy, nil
+}
+
+// nftFamily is the nf_tables family of an address family.
+func nftFamily(f trace.Family) nftables.TableFamily {
+	if f == trace.IPv6 {
+		return nftables.TableFamilyIPv6
+	}
+	return nftables.TableFamilyIPv4
+}
+
+// listPresence lists the tables and base chains of iptables in nf_tables,
+// without those that another trace made for its probes.
+func listPresence(family trace.Family) (Presence, error) {
+	conn, err := nftables.New()
+	if err != nil {
+		return nil, fmt.Errorf("opening nf_tables: %w", err)
+	}
+	tables, err := conn.ListTablesOfFamily(nftFamily(family))
+	if err != nil {
+		return nil, fmt.Errorf("listing nf_tables tables: %w", err)
+	}
+	chains, err := conn.ListChainsOfTableFamily(nftFamily(family))
+	if err != nil {
+		return nil, fmt.Errorf("listing nf_tables chains: %w", err)
+	}
+	p := Presence{}
+	for _, t := range tables {
+		if table := trace.Table(t.Name); len(trace.HooksOf(table)) > 0 {
+			p[table] = map[string]bool{}
+		}
+	}
+	for _, c := range chains {
+		if table := p[trace.Table(c.Table.Name)]; table != nil && c.Hooknum != nil {
+			table[c.Name] = true
+		}
+	}
+	return p, p.discountProbes(family)
+}
+
+// discountProbes takes out what came into being for the probes of any run.
+func (p Presence) discountProbes(family trace.Family) error {
+	probes, err := listProbes(family, prefixMark)
+	if err != nil {
+		return err
+	}
+	for _, probe := range probes {
+		table, chain := trace.Table(probe.rule.Table.Name), probe.rule.Chain.Name
+		switch probe.prefix.Origin {
+		case MadeTable:
+			delete(p, table)
+		case MadeChain:
+			delete(p[table], chain)
+		}
+	}
+	return nil
+}
+
+// makeAbsent deletes the base chains and then the tables that the plan had to
+// make. What somebody else uses by now stays: the requests ask the kernel to
+// refuse where a chain holds rules or a table holds chains.
+func (p *Plan) makeAbsent(family trace.Family) error {
+	requests := p.deletions(nftFamily(family))
+	if len(requests) == 0 {
+		return nil
+	}
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	// One transaction is the quick way. It fails as a whole where one thing is
+	// in use; then each is tried by itself.
+	if err = transact(conn, requests...); err == nil {
+		return nil
+	}
+	var errs []error
+	for _, r := range requests {
+		if err := transact(conn, r); !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// deletions are the requests that delete what the plan had to make, chains first.
+func (p *Plan) deletions(family nftables.TableFamily) []netlink.Message {
+	var chains, tables []netlink.Message
+	seen := map[string]bool{}
+	request := func(to *[]netlink.Message, message uint16, attrs ...netlink.Attribute) {
+		data, err := netlink.MarshalAttributes(attrs)
+		if err == nil && !seen[string(data)] { // a name is never too long for an attribute
+			seen[string(data)] = true
+			*to = append(*to, deletion(family, message, data))
+		}
+	}
+	for id, r := range p.rules {
+		if !p.Probes[id].Base() {
+			continue
+		}
+		table := append([]byte(r.table), 0)
+		switch p.present.origin(r.table, r.chain) {
+		case MadeTable:
+			request(&tables, unix.NFT_MSG_DELTABLE, netlink.Attribute{Type: unix.NFTA_TABLE_NAME, Data: table})
+			fallthrough
+		case MadeChain:
+			request(&chains, unix.NFT_MSG_DELCHAIN, netlink.Attribute{Type: unix.NFTA_CHAIN_TABLE, Data: table},
+				netlink.Attribute{Type: unix.NFTA_CHAIN_NAME, Data: append([]byte(r.chain), 0)})
+		}
+	}
+	return append(chains, tables...)
+}
+
+// nonRecursive makes a deletion fail with EBUSY where something is left inside,
+// which would otherwise be deleted too (NLM_F_NONREC, include/uapi/linux/netlink.h).
+const nonRecursive netlink.HeaderFlags = 0x100
+
+// deletion is the request to delete one chain or table if nothing is in it.
+func deletion(family nftables.TableFamily, message uint16, data []byte) netlink.Message {
+	return netlink.Message{
+		Header: netlink.Header{
+			Type:  netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | message),
+			Flags: netlink.Request | netlink.Acknowledge | nonRecursive,
+		},
+		Data: append([]byte{byte(family), unix.NFNETLINK_V0, 0, 0}, data...),
+	}
+}
+
+// transact sends requests as one nf_tables transaction and returns the first
+// error of the kernel's answers.
+func transact(conn *netlink.Conn, requests ...netlink.Message) error {
+	mark := func(typ uint16) netlink.Message {
+		return netlink.Message{
+			Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.Request},
+			// struct nfgenmsg: any family, version 0, resource id in network byte order
+			Data: []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES},
+		}
+	}
+	batch := append([]netlink.Message{mark(unix.NFNL_MSG_BATCH_BEGIN)}, requests...)
+	if _, err := conn.SendMessages(append(batch, mark(unix.NFNL_MSG_BATCH_END))); err != nil {
+		return err
+	}
+	var first error
+	for range requests {
+		if _, err := conn.Receive(); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}

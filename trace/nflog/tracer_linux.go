@@ -1,0 +1,312 @@
+package nflog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	gonflog "github.com/florianl/go-nflog/v2"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"packetwalk/trace"
+	"packetwalk/trace/ruleset"
+)
+
+// Namespace is a place to trace: Do runs a function on an OS thread that is in
+// the network namespace, so that sockets and child processes belong to it.
+type Namespace interface {
+	Do(func() error) error
+}
+
+// Backend is one implementation of iptables for one address family.
+type Backend struct {
+	Family trace.Family
+	// Command is the iptables command ("iptables", "iptables-legacy",
+	// "ip6tables-nft"); it is found on the PATH, with its -save and -restore
+	// beside it.
+	Command string
+}
+
+// Target is one network namespace to trace.
+type Target struct {
+	// Node is the name that events carry.
+	Node      string
+	Namespace Namespace
+	Backends  []Backend
+	// Tables to probe; those that do not exist come into being for the trace.
+	Tables []trace.Table
+}
+
+// Options say how to trace.
+type Options struct {
+	// Run names the trace in the probes' log prefixes; empty for a random name.
+	Run string
+}
+
+// Tracer is a set of attached probes and the socket that reads what they log.
+type Tracer struct {
+	target   Target
+	attached []*attachment
+	// probes holds what every probe means, by its number.
+	probes  []trace.Probe
+	run     string
+	group   uint16
+	log     *gonflog.Nflog
+	cancel  context.CancelFunc
+	receive func(trace.Event)
+
+	// Only the reader uses these.
+	names   interfaceNames
+	next    uint32 // the sequence number of the next event
+	started bool   // next is valid
+
+	lost     atomic.Uint64
+	handling atomic.Bool // an event is between the socket and receive
+	detached atomic.Bool
+}
+
+// attachment is one backend with its probes.
+type attachment struct {
+	Backend
+	variant trace.Variant
+	rules   ruleset.Ruleset // without probes
+	plan    *Plan
+}
+
+// firstGroup is where the search for a free NFLOG group begins: above the
+// numbers that people choose by hand. The group is a 16 bit number.
+const firstGroup = 20000
+
+// NewRun makes a name for a trace that no other trace is likely to have.
+func NewRun() string { return strconv.FormatUint(uint64(rand.Uint32()), 36) }
+
+// Attach inserts probes into the target's tables and calls receive with every
+// event, from one goroutine at a time, until Detach. Probes that were inserted
+// before an error occurred are removed again.
+func Attach(ctx context.Context, target Target, o Options, receive func(trace.Event)) (*Tracer, error) {
+	if o.Run == "" {
+		o.Run = NewRun()
+	}
+	if len(o.Run) > maxRun {
+		return nil, fmt.Errorf("attaching probes on %s: the name of the run is longer than %d characters", target.Node, maxRun)
+	}
+	t := &Tracer{target: target, run: o.Run, receive: receive, names: interfaceNames{}}
+	err := target.Namespace.Do(func() error { return t.attach(ctx) })
+	if err != nil {
+		return nil, fmt.Errorf("attaching probes on %s: %w", target.Node, err)
+	}
+	return t, nil
+}
+
+func (t *Tracer) attach(ctx context.Context) error {
+	t.names.refresh()
+	if err := t.listen(); err != nil {
+		return err
+	}
+	for _, b := range t.target.Backends {
+		a, err := t.plan(ctx, b)
+		if err != nil {
+			return errors.Join(err, t.close())
+		}
+		t.attached = append(t.attached, a)
+		t.probes = append(t.probes, a.plan.Probes...)
+	}
+	// From here on events may come: the reader goes first, so that none is missed.
+	if err := t.read(); err != nil {
+		return errors.Join(err, t.close())
+	}
+	for _, a := range t.attached {
+		if _, err := run(ctx, a.Command+"-restore", a.plan.Attach(), "--noflush", "--wait"); err != nil {
+			return errors.Join(fmt.Errorf("inserting probes: %w", err), t.remove(context.WithoutCancel(ctx)), t.close())
+		}
+	}
+	return nil
+}
+
+// plan looks at what a backend holds and plans its probes.
+func (t *Tracer) plan(ctx context.Context, b Backend) (*attachment, error) {
+	variant, err := variantOf(b.Command)
+	if err != nil {
+		return nil, err
+	}
+	text, err := save(ctx, b.Command, t.target.Tables)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := ruleset.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s-save: %w", b.Command, err)
+	}
+	var present Presence
+	if variant == trace.NFTables {
+		if present, err = listPresence(b.Family); err != nil {
+			return nil, err
+		}
+	}
+	subject := Subject{Variant: variant, Rules: rules, Present: present, Tables: t.target.Tables}
+	return &attachment{
+		Backend: b, variant: variant, rules: Visible(rules),
+		plan: NewPlan(subject, t.run, t.group, len(t.probes)),
+	}, nil
+}
+
+// Node is the name of the traced namespace.
+func (t *Tracer) Node() string { return t.target.Node }
+
+// Probed says which tables are probed, by variant.
+func (t *Tracer) Probed() map[trace.Variant][]trace.Table {
+	probed := map[trace.Variant][]trace.Table{}
+	for _, a := range t.attached {
+		probed[a.variant] = t.target.Tables
+	}
+	return probed
+}
+
+// Rules is the ruleset that the first backend had when the probes were
+// attached, without them.
+func (t *Tracer) Rules() ruleset.Ruleset {
+	if len(t.attached) == 0 {
+		return ruleset.Ruleset{}
+	}
+	return t.attached[0].rules
+}
+
+// Lost counts the events that the kernel could not deliver.
+func (t *Tracer) Lost() uint64 { return t.lost.Load() }
+
+// Pending says whether the kernel has reported events that were not handed on yet.
+func (t *Tracer) Pending() bool {
+	if t.handling.Load() {
+		return true
+	}
+	conn, err := t.log.Con.SyscallConn()
+	if err != nil {
+		return false
+	}
+	pending := false
+	err = conn.Control(func(fd uintptr) {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		pending = err == nil && n > 0
+	})
+	return err == nil && pending
+}
+
+// drain waits until what the kernel has reported is read, or until it is clear
+// that the reader has stopped.
+func (t *Tracer) drain() {
+	const patience = 200 * time.Millisecond
+	for end := time.Now().Add(patience); t.Pending() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // the reader is the only one who could tell, and it is not ours
+	}
+}
+
+// Detach removes the probes, and what came into being only for them, and stops
+// the reading. It can be repeated.
+func (t *Tracer) Detach(ctx context.Context) error {
+	if t.detached.Swap(true) {
+		return nil
+	}
+	err := t.target.Namespace.Do(func() error { return t.remove(ctx) })
+	t.drain()
+	if err = errors.Join(err, t.close()); err != nil {
+		return fmt.Errorf("detaching probes on %s: %w", t.target.Node, err)
+	}
+	return nil
+}
+
+// copyRange is how many bytes of each packet are asked for: the headers, the
+// quote of an ICMP error, and enough payload to tell packets apart.
+const copyRange = 512
+
+// receiveBuffer is the size of the socket's buffer, in bytes; without the
+// right to exceed net.core.rmem_max the kernel gives less.
+const receiveBuffer = 8 << 20
+
+// listen opens the socket on a group that nobody has.
+func (t *Tracer) listen() error {
+	taken, err := takenGroups()
+	if err != nil {
+		return err
+	}
+	t.group = firstGroup
+	for taken[t.group] {
+		t.group++
+	}
+	t.log, err = gonflog.Open(&gonflog.Config{
+		Group: t.group, Copymode: gonflog.CopyPacket, Bufsize: copyRange,
+		Flags: gonflog.FlagSeq,
+		// One event a message: waiting for more would hold each back for up to a second.
+		QThresh: 1,
+	})
+	if err != nil {
+		return fmt.Errorf("opening an NFLOG socket: %w", err)
+	}
+	// A full buffer shows as loss, which is reported, so a smaller one than asked for is no error.
+	_ = t.log.Con.SetReadBuffer(receiveBuffer)
+	return nil
+}
+
+// takenGroups reads which NFLOG groups of this network namespace have a reader.
+func takenGroups() (map[uint16]bool, error) {
+	taken := map[uint16]bool{}
+	text, err := os.ReadFile("/proc/thread-self/net/netfilter/nfnetlink_log")
+	if errors.Is(err, os.ErrNotExist) {
+		return taken, nil // shows up with the first reader where the module is not loaded yet
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for a free NFLOG group: %w", err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if f := strings.Fields(line); len(f) > 0 {
+			if n, err := strconv.ParseUint(f[0], 10, 16); err == nil {
+				taken[uint16(n)] = true
+			}
+		}
+	}
+	return taken, nil
+}
+
+// read starts the goroutine that reads events.
+func (t *Tracer) read() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	t.cancel = cancel
+	err := t.log.RegisterWithErrorFunc(ctx,
+		func(a gonflog.Attribute) int {
+			t.handling.Store(true)
+			t.handle(a)
+			t.handling.Store(false)
+			return 0
+		},
+		func(err error) int {
+			// ENOBUFS says that the socket's buffer ran over; the gap in the
+			// sequence numbers says by how much.
+			if errors.Is(err, syscall.ENOBUFS) && ctx.Err() == nil {
+				return 0
+			}
+			return 1
+		})
+	if err != nil {
+		return fmt.Errorf("binding NFLOG group %d: %w", t.group, err)
+	}
+	return nil
+}
+
+func (t *Tracer) close() error {
+	if t.cancel != nil {
+		t.cancel()
+	}
+	err := t.log.Close()
+	var op *netlink.OpError
+	if errors.As(err, &op) && errors.Is(op.Err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
