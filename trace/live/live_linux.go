@@ -91,6 +91,16 @@ func (t *Trace) receive(e trace.Event) {
 // brings about.
 func (t *Trace) Walks() <-chan trace.Walk { return t.walks }
 
+// Variant says which implementation of iptables a node has, the first where it has both.
+func (t *Trace) Variant(node string) trace.Variant {
+	for _, tr := range t.tracers {
+		if tr.Node() == node {
+			return tr.Variant()
+		}
+	}
+	return trace.Legacy
+}
+
 // Rules is the ruleset of every node as it was before the probes.
 func (t *Trace) Rules() map[string]ruleset.Ruleset {
 	rules := map[string]ruleset.Ruleset{}

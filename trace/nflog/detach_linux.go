@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"packetwalk/trace"
+	"packetwalk/trace/ruleset"
 )
 
 // run executes a command of the iptables family in the network namespace of
@@ -53,53 +54,77 @@ func save(ctx context.Context, command string, tables []trace.Table) (string, er
 // remove deletes the probes from the rulesets. It must run on a thread in the
 // network namespace.
 func (t *Tracer) remove(ctx context.Context) error {
+	return RemoveProbes(ctx, t.target.Backends, func(run string) bool { return run == t.run })
+}
+
+// RemoveProbes deletes the probes of some runs from the rulesets of the calling
+// thread's network namespace, and what came into being for them. Where nothing
+// is to be done it does nothing.
+func RemoveProbes(ctx context.Context, backends []Backend, ofRun func(run string) bool) error {
 	var errs []error
-	for _, a := range t.attached {
-		if err := a.remove(ctx, t.target.Tables); err != nil {
+	for _, b := range backends {
+		if err := b.removeProbes(ctx, ofRun); err != nil {
 			errs = append(errs, fmt.Errorf("deleting probes: %w", err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (a *attachment) remove(ctx context.Context, tables []trace.Table) error {
-	if a.variant == trace.Legacy {
-		return a.removeBySpecification(ctx, tables)
-	}
-	if err := deleteByHandle(a.Family, a.plan.Run); err != nil {
-		return err
-	}
-	return a.plan.makeAbsent(a.Family)
-}
-
-// removeBySpecification deletes those probes that are there: all of them, or
-// some when their insertion failed half-way.
-func (a *attachment) removeBySpecification(ctx context.Context, tables []trace.Table) error {
-	text, err := save(ctx, a.Command, tables)
+func (b Backend) removeProbes(ctx context.Context, ofRun func(run string) bool) error {
+	variant, err := variantOf(b.Command)
 	if err != nil {
 		return err
 	}
-	script := a.plan.detach(func(id int) bool { return strings.Contains(text, a.plan.prefix(id)) })
-	_, err = run(ctx, a.Command+"-restore", script, "--noflush", "--wait")
+	if variant == trace.NFTables {
+		return deleteByHandle(b.Family, ofRun)
+	}
+	text, err := save(ctx, b.Command, trace.Tables())
+	if err != nil {
+		return err
+	}
+	rules, err := ruleset.Parse(text)
+	if err != nil {
+		return fmt.Errorf("%s-save: %w", b.Command, err)
+	}
+	script := Removal(rules, ofRun)
+	if script == "" {
+		return nil
+	}
+	_, err = run(ctx, b.Command+"-restore", script, "--noflush", "--wait")
 	return err
 }
 
-// deleteByHandle deletes every rule of the run from nf_tables, in one transaction.
-func deleteByHandle(family trace.Family, run string) error {
-	probes, err := listProbes(family, runMark(run))
-	if err != nil || len(probes) == 0 {
+// deleteByHandle deletes the probes of some runs from nf_tables, in one
+// transaction, and then the chains and tables that were made for them.
+func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
+	probes, err := listProbes(family)
+	if err != nil {
 		return err
 	}
 	conn, err := nftables.New()
 	if err != nil {
 		return err
 	}
+	made := map[trace.Table]map[string]Origin{}
 	for _, p := range probes {
+		if !ofRun(p.prefix.Run) {
+			continue
+		}
 		if err := conn.DelRule(p.rule); err != nil {
 			return err
 		}
+		if p.prefix.Origin != Existed {
+			table := trace.Table(p.rule.Table.Name)
+			if made[table] == nil {
+				made[table] = map[string]Origin{}
+			}
+			made[table][p.rule.Chain.Name] = p.prefix.Origin
+		}
 	}
-	return conn.Flush()
+	if err := conn.Flush(); err != nil {
+		return err
+	}
+	return deleteMade(family, made)
 }
 
 // attachedProbe is a probe found in nf_tables.
@@ -108,10 +133,10 @@ type attachedProbe struct {
 	prefix Prefix
 }
 
-// listProbes finds the rules whose log prefix begins with mark. It reads
+// listProbes finds the probes of every run in nf_tables. It reads
 // the kernel's dump without taking rules apart, since other people's rules may
 // hold expressions that no library knows.
-func listProbes(family trace.Family, mark string) ([]attachedProbe, error) {
+func listProbes(family trace.Family) ([]attachedProbe, error) {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return nil, err
@@ -129,7 +154,7 @@ func listProbes(family trace.Family, mark string) ([]attachedProbe, error) {
 	}
 	var probes []attachedProbe
 	for _, m := range msgs {
-		prefix, ok := findPrefix(m.Data, mark)
+		prefix, ok := findPrefix(m.Data)
 		if !ok {
 			continue
 		}
@@ -143,8 +168,8 @@ func listProbes(family trace.Family, mark string) ([]attachedProbe, error) {
 }
 
 // findPrefix finds a log prefix, which ends with a zero byte, in a dumped rule.
-func findPrefix(data []byte, mark string) (Prefix, bool) {
-	i := bytes.Index(data, []byte(mark))
+func findPrefix(data []byte) (Prefix, bool) {
+	i := bytes.Index(data, []byte(prefixMark))
 	if i < 0 {
 		return Prefix{}, false
 	}

@@ -19,15 +19,19 @@ func (t *Tracer) handle(a gonflog.Attribute) {
 		return
 	}
 	prefix, ok := ParsePrefix(*a.Prefix)
-	if !ok || prefix.Run != t.run || prefix.Probe >= len(t.probes) {
+	if !ok || prefix.Run != t.run {
 		return // somebody else logs to our group
+	}
+	probe, ok := (*t.probes.Load())[prefix.Probe]
+	if !ok {
+		return // removed meanwhile
 	}
 	packet, err := decode.Packet(*a.Payload)
 	if err != nil {
 		return
 	}
 	e := trace.Event{
-		Node: t.target.Node, Probe: t.probes[prefix.Probe], Hook: trace.Hook(*a.Hook), Packet: packet, Time: now,
+		Node: t.target.Node, Probe: probe, Hook: trace.Hook(*a.Hook), Packet: packet, Time: now,
 		In: t.names.of(a.InDev), Out: t.names.of(a.OutDev),
 		PhysIn: t.names.of(a.PhysInDev), PhysOut: t.names.of(a.PhysOutDev),
 	}

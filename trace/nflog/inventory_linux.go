@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
@@ -64,7 +66,7 @@ func listPresence(family trace.Family) (Presence, error) {
 
 // discountProbes takes out what came into being for the probes of any run.
 func (p Presence) discountProbes(family trace.Family) error {
-	probes, err := listProbes(family, prefixMark)
+	probes, err := listProbes(family)
 	if err != nil {
 		return err
 	}
@@ -80,11 +82,11 @@ func (p Presence) discountProbes(family trace.Family) error {
 	return nil
 }
 
-// makeAbsent deletes the base chains and then the tables that the plan had to
-// make. What somebody else uses by now stays: the requests ask the kernel to
-// refuse where a chain holds rules or a table holds chains.
-func (p *Plan) makeAbsent(family trace.Family) error {
-	requests := p.deletions(nftFamily(family))
+// deleteMade deletes the base chains and then the tables that came into being
+// for probes. What somebody else uses by now stays: the requests ask the kernel
+// to refuse where a chain holds rules or a table holds chains.
+func deleteMade(family trace.Family, made map[trace.Table]map[string]Origin) error {
+	requests := deleteRequests(nftFamily(family), made)
 	if len(requests) == 0 {
 		return nil
 	}
@@ -107,29 +109,19 @@ func (p *Plan) makeAbsent(family trace.Family) error {
 	return errors.Join(errs...)
 }
 
-// deletions are the requests that delete what the plan had to make, chains first.
-func (p *Plan) deletions(family nftables.TableFamily) []netlink.Message {
+// deleteRequests are the requests that delete chains and tables, chains first.
+func deleteRequests(family nftables.TableFamily, made map[trace.Table]map[string]Origin) []netlink.Message {
 	var chains, tables []netlink.Message
-	seen := map[string]bool{}
-	request := func(to *[]netlink.Message, message uint16, attrs ...netlink.Attribute) {
-		data, err := netlink.MarshalAttributes(attrs)
-		if err == nil && !seen[string(data)] { // a name is never too long for an attribute
-			seen[string(data)] = true
-			*to = append(*to, deletion(family, message, data))
+	for table, made := range made {
+		name := append([]byte(table), 0)
+		for chain := range made {
+			chains = append(chains, deleteRequest(family, unix.NFT_MSG_DELCHAIN,
+				netlink.Attribute{Type: unix.NFTA_CHAIN_TABLE, Data: name},
+				netlink.Attribute{Type: unix.NFTA_CHAIN_NAME, Data: append([]byte(chain), 0)}))
 		}
-	}
-	for id, r := range p.rules {
-		if !p.Probes[id].Base() {
-			continue
-		}
-		table := append([]byte(r.table), 0)
-		switch p.present.origin(r.table, r.chain) {
-		case MadeTable:
-			request(&tables, unix.NFT_MSG_DELTABLE, netlink.Attribute{Type: unix.NFTA_TABLE_NAME, Data: table})
-			fallthrough
-		case MadeChain:
-			request(&chains, unix.NFT_MSG_DELCHAIN, netlink.Attribute{Type: unix.NFTA_CHAIN_TABLE, Data: table},
-				netlink.Attribute{Type: unix.NFTA_CHAIN_NAME, Data: append([]byte(r.chain), 0)})
+		if slices.Contains(slices.Collect(maps.Values(made)), MadeTable) {
+			tables = append(tables, deleteRequest(family, unix.NFT_MSG_DELTABLE,
+				netlink.Attribute{Type: unix.NFTA_TABLE_NAME, Data: name}))
 		}
 	}
 	return append(chains, tables...)
@@ -139,8 +131,12 @@ func (p *Plan) deletions(family nftables.TableFamily) []netlink.Message {
 // which would otherwise be deleted too (NLM_F_NONREC, include/uapi/linux/netlink.h).
 const nonRecursive netlink.HeaderFlags = 0x100
 
-// deletion is the request to delete one chain or table if nothing is in it.
-func deletion(family nftables.TableFamily, message uint16, data []byte) netlink.Message {
+// deleteRequest is the request to delete one chain or table if nothing is in it.
+func deleteRequest(family nftables.TableFamily, message uint16, attrs ...netlink.Attribute) netlink.Message {
+	data, err := netlink.MarshalAttributes(attrs)
+	if err != nil {
+		panic(err) // names from iptables are never too long for an attribute
+	}
 	return netlink.Message{
 		Header: netlink.Header{
 			Type:  netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | message),

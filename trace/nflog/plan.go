@@ -13,31 +13,65 @@ import (
 	"packetwalk/trace/ruleset"
 )
 
-// Plan is the set of probes for one ruleset.
-type Plan struct {
+// Subject is what a plan is made for.
+type Subject struct {
+	Variant trace.Variant
+	// Rules is the whole ruleset, probes of this and other traces included.
+	Rules   ruleset.Ruleset
+	Present Presence
+	// Tables says which tables to probe.
+	Tables []trace.Table
 	// Run names the trace; it is part of every probe's log prefix.
 	Run string
 	// Group is the NFLOG group that the probes log to.
 	Group uint16
-	// First is the number of the first probe; the others follow it.
-	First int
-	// Probes holds what each probe means.
-	Probes  []trace.Probe
-	variant trace.Variant
-	// present says what was there before.
-	present Presence
-	// rules are the probes as rules, in the order of Probes.
-	rules []probeRule
+	// Next is the number of the next new probe, and Known the matches that the
+	// run's older ones were made with: iptables-save may write them otherwise.
+	Next  int
+	Known map[int]string
+	// Conntrack says whether probes may ask for the state of the connection.
+	// Where nobody else does, asking switches connection tracking on.
+	Conntrack bool
+}
+
+// Plan says which probes a ruleset needs, and how to get from those that it has
+// to them.
+type Plan struct {
+	// Probes holds what each probe means, by its number.
+	Probes map[int]trace.Probe
+	// Matches holds the matches of each probe, as Subject.Known wants them.
+	Matches map[int]string
+	// Next is the number of the next new probe.
+	Next int
+
+	subject Subject
 	// edits are the iptables-restore lines of each table, in the order in which they have to run.
 	edits map[trace.Table][]string
 }
 
-// probeRule is the rule that makes a probe: its own matches, or none, and the NFLOG target.
-type probeRule struct {
-	table trace.Table
-	chain string
-	match []string
+// NewPlan plans probes for every chain of every table, those tables and base
+// chains included that are not present. Probes of this run that are in place
+// stay, whatever moved around them; those that are not go.
+func NewPlan(s Subject) *Plan {
+	p := &Plan{
+		Probes: map[int]trace.Probe{}, Matches: map[int]string{}, Next: s.Next, subject: s,
+		edits: map[trace.Table][]string{},
+	}
+	for _, name := range s.Tables {
+		table, _ := s.Rules.Table(name)
+		isChain := map[string]bool{}
+		for _, chain := range table.Chains {
+			isChain[chain.Name] = true
+		}
+		for _, chain := range withBaseChains(name, table.Chains) {
+			p.chain(name, chain, isChain)
+		}
+	}
+	return p
 }
+
+// Empty says whether everything is in place already.
+func (p *Plan) Empty() bool { return len(p.edits) == 0 }
 
 // Presence says which tables and base chains exist without the probes. Those
 // that do not come into being with a plan, and have to go with it. A nil
@@ -70,34 +104,6 @@ const (
 	MadeTable Origin = "t" // and so was its table
 )
 
-// Subject is what a plan is made for.
-type Subject struct {
-	Variant trace.Variant
-	// Rules is the whole ruleset, other traces' probes included.
-	Rules   ruleset.Ruleset
-	Present Presence
-	// Tables says which tables to probe.
-	Tables []trace.Table
-}
-
-// NewPlan plans probes for every chain of every table, those tables and base
-// chains included that are not present.
-func NewPlan(s Subject, run string, group uint16, first int) *Plan {
-	p := &Plan{Run: run, Group: group, First: first, variant: s.Variant, present: s.Present, edits: map[trace.Table][]string{}}
-
-	for _, name := range s.Tables {
-		table, _ := s.Rules.Table(name)
-		isChain := map[string]bool{}
-		for _, chain := range table.Chains {
-			isChain[chain.Name] = true
-		}
-		for _, chain := range withBaseChains(name, table.Chains) {
-			p.chain(name, chain, isChain)
-		}
-	}
-	return p
-}
-
 // withBaseChains adds the base chains that the table would have but does not.
 // iptables-nft makes base chains only when they are first used.
 func withBaseChains(table trace.Table, chains []ruleset.Chain) []ruleset.Chain {
@@ -110,46 +116,211 @@ func withBaseChains(table trace.Table, chains []ruleset.Chain) []ruleset.Chain {
 	return all
 }
 
-// chain plans the probes of one chain, from the last rule to the first, so
-// that an insertion never moves a rule that is still to come. Rules that are
-// the probes of another trace are passed over, and not counted.
+// wanted is a probe as a rule: its matches, or none, and what it means.
+type wanted struct {
+	probe trace.Probe
+	match []string
+}
+
+// gap is the room between two rules of a chain, and what stands in it.
+type gap struct {
+	// begin and end are the positions of the rules around it, counted from 1
+	// with all probes; 0 is the chain's beginning.
+	begin, end int
+	ours       []ruleset.Rule
+	// head holds the probes that follow the rule in front of the gap, tail
+	// those that must stand directly before the rule behind it.
+	head, tail []wanted
+}
+
+// chain plans the probes of one chain.
 func (p *Plan) chain(table trace.Table, c ruleset.Chain, isChain map[string]bool) {
-	probe := trace.Probe{Table: table, Chain: c.Name, Policy: c.Policy}
-	number := len(withoutProbes(c.Rules))
-	if number == 0 {
-		probe.Last = true
-		p.enter(probe)
-		return
-	}
-	end := probe
-	end.Kind = trace.End
-	p.add(end, nil, "-A "+ruleset.Join([]string{c.Name}))
-	rule := probe
-	for i := len(c.Rules); i >= 1; i-- {
-		r := c.Rules[i-1]
+	gaps := p.gaps(c)
+	base := trace.Probe{Variant: p.subject.Variant, Table: table, Chain: c.Name, Policy: c.Policy}
+	last := len(gaps) - 1 // how many rules there are
+	gaps[0].head = p.enter(base, last == 0)
+	number := 0
+	for _, r := range c.Rules {
 		if isProbe(r) {
 			continue
 		}
-		rule.Rule, rule.Text = number, r.Text
-		rule.Verdict, rule.Target = effect(r, isChain[r.Target])
-		p.rule(rule, i, r)
-		number--
+		probe := base
+		number++
+		probe.Rule, probe.Text = number, r.Text
+		probe.Verdict, probe.Target = effect(r, isChain[r.Target])
+		if repeatable(r) {
+			gaps[number-1].tail = []wanted{{as(probe, trace.Match), r.Match}}
+		} else {
+			gaps[number-1].tail = []wanted{{as(probe, trace.Reach), nil}}
+			gaps[number].head = append(gaps[number].head, wanted{as(probe, trace.Passed), nil})
+		}
 	}
-	p.enter(probe)
+	if last > 0 {
+		gaps[last].tail = []wanted{{as(base, trace.End), nil}}
+	}
+	// From the end to the beginning, so that an edit never moves what is still to come.
+	for i := last; i >= 0; i-- {
+		p.fill(base, gaps[i], i == last)
+	}
 }
 
-// rule plans the probes of a rule, which is the chain's at-th, counted with
-// the probes of others.
-func (p *Plan) rule(probe trace.Probe, at int, r ruleset.Rule) {
-	if repeatable(r) {
-		probe.Kind = trace.Match
-		p.add(probe, r.Match, insertAt(probe.Chain, at))
+func as(p trace.Probe, kind trace.ProbeKind) trace.Probe {
+	p.Kind = kind
+	return p
+}
+
+// gaps finds the gaps of a chain: one before every rule, and one at the end.
+func (p *Plan) gaps(c ruleset.Chain) []gap {
+	gaps := []gap{{}}
+	for i, r := range c.Rules {
+		at := &gaps[len(gaps)-1]
+		prefix, ok := probePrefix(r)
+		switch {
+		case ok && prefix.Run == p.subject.Run:
+			at.ours = append(at.ours, r)
+		case !ok:
+			at.end = i + 1
+			gaps = append(gaps, gap{begin: i + 1})
+		}
+	}
+	gaps[len(gaps)-1].end = len(c.Rules) + 1
+	return gaps
+}
+
+// fill sees to it that the probes that belong into a gap are there. Where they
+// are not, all of the gap's are made anew.
+func (p *Plan) fill(base trace.Probe, g gap, last bool) {
+	all := append(slices.Clone(g.head), g.tail...)
+	if p.keep(g.ours, all) {
 		return
 	}
-	probe.Kind = trace.Passed
-	p.add(probe, nil, insertAt(probe.Chain, at+1))
-	probe.Kind = trace.Reach
-	p.add(probe, nil, insertAt(probe.Chain, at))
+	chain := ruleset.Join([]string{base.Chain})
+	for _, w := range slices.Backward(g.tail) {
+		if last {
+			p.edit(base.Table, "-A "+chain+" "+p.add(base, w))
+			continue
+		}
+		p.edit(base.Table, fmt.Sprintf("-I %s %d %s", chain, g.end, p.add(base, w)))
+	}
+	for _, w := range slices.Backward(g.head) {
+		p.edit(base.Table, fmt.Sprintf("-I %s %d %s", chain, g.begin+1, p.add(base, w)))
+	}
+	for _, r := range g.ours {
+		p.edit(base.Table, deletion(r))
+	}
+}
+
+// keep says whether the probes of a gap are those that belong there, and if so
+// notes what they mean now.
+func (p *Plan) keep(ours []ruleset.Rule, all []wanted) bool {
+	if len(ours) != len(all) {
+		return false
+	}
+	for i, r := range ours {
+		prefix, _ := probePrefix(r)
+		if match, known := p.subject.Known[prefix.Probe]; !known || match != ruleset.Join(all[i].match) {
+			return false
+		}
+	}
+	for i, r := range ours {
+		prefix, _ := probePrefix(r)
+		p.mean(prefix.Probe, all[i])
+	}
+	return true
+}
+
+func (p *Plan) mean(id int, w wanted) {
+	p.Probes[id], p.Matches[id] = w.probe, ruleset.Join(w.match)
+}
+
+// add numbers a new probe and returns its rule, without a chain.
+func (p *Plan) add(base trace.Probe, w wanted) string {
+	id := p.Next
+	p.Next++
+	p.mean(id, w)
+	prefix := Prefix{p.subject.Run, id, p.origin(base)}
+	return ruleset.Join(append(slices.Clone(w.match), "-j", "NFLOG",
+		"--nflog-group", strconv.Itoa(int(p.subject.Group)), "--nflog-prefix", prefix.String()))
+}
+
+// origin says what comes into being for a probe.
+func (p *Plan) origin(base trace.Probe) Origin {
+	if !base.Base() {
+		return Existed
+	}
+	return p.subject.Present.origin(base.Table, base.Chain)
+}
+
+func (p *Plan) edit(table trace.Table, line string) {
+	p.edits[table] = append(p.edits[table], line)
+}
+
+// deletion is the iptables-restore line that deletes a rule by its specification.
+func deletion(r ruleset.Rule) string { return "-D" + strings.TrimPrefix(r.Text, "-A") }
+
+// Script is the iptables-restore --noflush input that carries the plan out.
+func (p *Plan) Script() string { return script(p.edits) }
+
+// Removal is the iptables-restore --noflush input that deletes the probes of
+// some runs from a ruleset, by their specification.
+func Removal(rules ruleset.Ruleset, ofRun func(run string) bool) string {
+	edits := map[trace.Table][]string{}
+	for _, t := range rules.Tables {
+		for _, c := range t.Chains {
+			for _, r := range c.Rules {
+				if prefix, ok := probePrefix(r); ok && ofRun(prefix.Run) {
+					edits[t.Name] = append(edits[t.Name], deletion(r))
+				}
+			}
+		}
+	}
+	return script(edits)
+}
+
+func script(edits map[trace.Table][]string) string {
+	var b strings.Builder
+	for _, t := range trace.Tables() {
+		if lines := edits[t]; len(lines) > 0 {
+			fmt.Fprintf(&b, "*%s\n%s\nCOMMIT\n", t, strings.Join(lines, "\n"))
+		}
+	}
+	return b.String()
+}
+
+// ctProbes are the matches that tell the conntrack state and, where it can be
+// either, the direction. Every packet matches exactly one: the states exclude
+// each other, and NEW is always in the original direction.
+var ctProbes = []struct {
+	state     trace.CTState
+	direction trace.Direction
+	match     []string
+}{
+	{trace.New, trace.Original, []string{"--ctstate", "NEW"}},
+	{trace.Established, trace.Original, []string{"--ctstate", "ESTABLISHED", "--ctdir", "ORIGINAL"}},
+	{trace.Established, trace.Reply, []string{"--ctstate", "ESTABLISHED", "--ctdir", "REPLY"}},
+	{trace.Related, trace.Original, []string{"--ctstate", "RELATED", "--ctdir", "ORIGINAL"}},
+	{trace.Related, trace.Reply, []string{"--ctstate", "RELATED", "--ctdir", "REPLY"}},
+	{trace.Invalid, "", []string{"--ctstate", "INVALID"}},
+	{trace.Untracked, "", []string{"--ctstate", "UNTRACKED"}},
+}
+
+// enter plans the probe of the chain's beginning. In the mangle table, the
+// first after conntrack, one rule a state says at the same time what conntrack
+// thinks of the packet.
+func (p *Plan) enter(base trace.Probe, empty bool) []wanted {
+	probe := as(base, trace.Enter)
+	probe.Last = empty
+	hook, _ := trace.HookOf(probe.Chain)
+	states := p.subject.Conntrack && probe.Table == trace.Mangle && probe.Base() && (hook == trace.Prerouting || hook == trace.Output)
+	if !states {
+		return []wanted{{probe, nil}}
+	}
+	var all []wanted
+	for _, ct := range ctProbes {
+		probe.CTState, probe.Direction = ct.state, ct.direction
+		all = append(all, wanted{probe, append([]string{"-m", "conntrack"}, ct.match...)})
+	}
+	return all
 }
 
 // probePrefix reads the log prefix of a rule that is a probe, of this or
@@ -191,100 +362,6 @@ func Visible(rules ruleset.Ruleset) ruleset.Ruleset {
 		}
 	}
 	return out
-}
-
-// ctProbes are the matches that tell the conntrack state and, where it can be
-// either, the direction. Every packet matches exactly one: the states exclude
-// each other, and NEW is always in the original direction.
-var ctProbes = []struct {
-	state     trace.CTState
-	direction trace.Direction
-	match     []string
-}{
-	{trace.New, trace.Original, []string{"--ctstate", "NEW"}},
-	{trace.Established, trace.Original, []string{"--ctstate", "ESTABLISHED", "--ctdir", "ORIGINAL"}},
-	{trace.Established, trace.Reply, []string{"--ctstate", "ESTABLISHED", "--ctdir", "REPLY"}},
-	{trace.Related, trace.Original, []string{"--ctstate", "RELATED", "--ctdir", "ORIGINAL"}},
-	{trace.Related, trace.Reply, []string{"--ctstate", "RELATED", "--ctdir", "REPLY"}},
-	{trace.Invalid, "", []string{"--ctstate", "INVALID"}},
-	{trace.Untracked, "", []string{"--ctstate", "UNTRACKED"}},
-}
-
-// enter plans the probe of the chain's beginning. In the mangle table, the
-// first after conntrack, one rule a state says at the same time what conntrack
-// thinks of the packet.
-func (p *Plan) enter(probe trace.Probe) {
-	probe.Kind = trace.Enter
-	hook, _ := trace.HookOf(probe.Chain)
-	if probe.Table != trace.Mangle || !probe.Base() || (hook != trace.Prerouting && hook != trace.Output) {
-		p.add(probe, nil, insertAt(probe.Chain, 1))
-		return
-	}
-	for _, ct := range ctProbes {
-		probe.CTState, probe.Direction = ct.state, ct.direction
-		p.add(probe, append([]string{"-m", "conntrack"}, ct.match...), insertAt(probe.Chain, 1))
-	}
-}
-
-func insertAt(chain string, number int) string {
-	return fmt.Sprintf("-I %s %d", ruleset.Join([]string{chain}), number)
-}
-
-// add numbers a probe and notes the edit that puts its rule in place.
-func (p *Plan) add(probe trace.Probe, match []string, edit string) {
-	id := len(p.Probes)
-	probe.Variant = p.variant
-	p.Probes = append(p.Probes, probe)
-	p.rules = append(p.rules, probeRule{probe.Table, probe.Chain, match})
-	p.edits[probe.Table] = append(p.edits[probe.Table], edit+" "+p.spec(id))
-}
-
-// spec is the probe's rule, without a chain.
-func (p *Plan) spec(id int) string {
-	words := append(slices.Clone(p.rules[id].match), "-j", "NFLOG",
-		"--nflog-group", strconv.Itoa(int(p.Group)), "--nflog-prefix", p.prefix(id))
-	return ruleset.Join(words)
-}
-
-// prefix is the probe's log prefix.
-func (p *Plan) prefix(id int) string {
-	origin := Existed
-	if p.Probes[id].Base() {
-		origin = p.present.origin(p.rules[id].table, p.rules[id].chain)
-	}
-	return Prefix{p.Run, p.First + id, origin}.String()
-}
-
-// Attach is the iptables-restore --noflush input that inserts the probes.
-func (p *Plan) Attach() string {
-	return p.script(func(t trace.Table) []string { return p.edits[t] })
-}
-
-// Detach is the iptables-restore --noflush input that deletes the probes by
-// their specification.
-func (p *Plan) Detach() string { return p.detach(func(int) bool { return true }) }
-
-// detach is Detach for some of the probes.
-func (p *Plan) detach(some func(id int) bool) string {
-	return p.script(func(t trace.Table) []string {
-		var lines []string
-		for id, r := range p.rules {
-			if r.table == t && some(id) {
-				lines = append(lines, "-D "+ruleset.Join([]string{r.chain})+" "+p.spec(id))
-			}
-		}
-		return lines
-	})
-}
-
-func (p *Plan) script(lines func(trace.Table) []string) string {
-	var b strings.Builder
-	for _, t := range trace.Tables() {
-		if ls := lines(t); len(ls) > 0 {
-			fmt.Fprintf(&b, "*%s\n%s\nCOMMIT\n", t, strings.Join(ls, "\n"))
-		}
-	}
-	return b.String()
 }
 
 // effect says what follows when a rule matches, in the words of trace.Step: a

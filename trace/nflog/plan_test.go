@@ -3,6 +3,7 @@ package nflog
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -36,11 +37,10 @@ func readRules(t testing.TB) ruleset.Ruleset {
 }
 
 func TestPlanGolden(t *testing.T) {
-	plan := NewPlan(Subject{
+	got := NewPlan(Subject{
 		Rules: readRules(t), Present: Presence{trace.NAT: {"PREROUTING": true}, trace.Filter: {}},
-		Tables: []trace.Table{trace.Raw, trace.NAT, trace.Filter},
-	}, "run", 5, 100)
-	got := "# attach\n" + plan.Attach() + "# detach\n" + plan.Detach()
+		Tables: []trace.Table{trace.Raw, trace.Mangle, trace.NAT, trace.Filter}, Run: "run", Group: 5, Next: 100, Conntrack: true,
+	}).Script()
 	const golden = "testdata/publish-80.golden"
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
@@ -87,80 +87,151 @@ func simulate(t *testing.T, chains map[string][]string, script string) {
 	}
 }
 
-// Wherever the edits put the probes, each must stand where its kind belongs,
-// and detaching must leave what was there.
-func TestPlanPlacesProbes(t *testing.T) {
-	const text = `*filter
-:INPUT ACCEPT [0:0]
-:FORWARD DROP [0:0]
-:OUTPUT ACCEPT [0:0]
-:EMPTY - [0:0]
-:WEB - [0:0]
--A FORWARD -j NFLOG --nflog-prefix "packetwalk:other:1:" --nflog-group 7
--A FORWARD -i eth0 -j WEB
--A FORWARD -j NFLOG --nflog-prefix "packetwalk:other:2:" --nflog-group 7
--A FORWARD -m limit --limit 5/sec -j ACCEPT
--A FORWARD -m comment --comment "a \"b\"" -j DROP
--A WEB -p tcp -m tcp --dport 80 -g EMPTY
--A WEB -m recent --name x --set
-COMMIT
-`
-	rules := parse(t, text)
-	plan := NewPlan(Subject{Rules: rules, Tables: []trace.Table{trace.Filter}}, "run", 5, 100)
-	before, chains := map[string][]string{}, map[string][]string{}
-	filter, _ := rules.Table(trace.Filter)
-	for _, c := range filter.Chains {
-		for _, r := range c.Rules {
-			words, _ := ruleset.Words(r.Text)
-			before[c.Name] = append(before[c.Name], ruleset.Join(words[2:]))
-		}
-		chains[c.Name] = slices.Clone(before[c.Name])
-	}
-	simulate(t, chains, plan.Attach())
+// filterTable is a filter table that rules are changed in, in memory.
+type filterTable struct {
+	t      *testing.T
+	names  []string // user-defined chains
+	chains map[string][]string
+}
 
+func (f *filterTable) ruleset() ruleset.Ruleset {
+	f.t.Helper()
+	text := "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+	for _, n := range f.names {
+		text += ":" + n + " - [0:0]\n"
+	}
+	for _, n := range append([]string{"INPUT", "FORWARD", "OUTPUT"}, f.names...) {
+		for _, r := range f.chains[n] {
+			text += "-A " + n + " " + r + "\n"
+		}
+	}
+	return parse(f.t, text+"COMMIT\n")
+}
+
+// probed says what stands in a chain: its rules, and the probes of the run.
+func (f *filterTable) probed(plan *Plan, chain string) []string {
+	f.t.Helper()
 	var got []string
-	for _, name := range []string{"FORWARD", "EMPTY", "WEB"} {
-		for _, rule := range chains[name] {
-			_, after, found := strings.Cut(rule, "--nflog-prefix ")
-			if !found {
-				got = append(got, name+" rule")
-				continue
-			}
-			prefix, ok := ParsePrefix(strings.Fields(after)[0])
-			if !ok {
-				t.Fatalf("%q is no prefix", after)
-			}
-			if prefix.Run != "run" {
-				got = append(got, name+" probe of another")
-				continue
-			}
-			p := plan.Probes[prefix.Probe-plan.First]
-			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %d %s %s", name, p.Kind, p.Rule, p.Verdict, p.Target)))
+	for _, rule := range f.chains[chain] {
+		_, after, found := strings.Cut(rule, "--nflog-prefix ")
+		if !found {
+			got = append(got, "rule")
+			continue
+		}
+		prefix, ok := ParsePrefix(strings.Fields(after)[0])
+		switch {
+		case !ok:
+			f.t.Fatalf("%q is no prefix", after)
+		case prefix.Run != "run":
+			got = append(got, "probe of another")
+		default:
+			p := plan.Probes[prefix.Probe]
+			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %d %s %s", p.Kind, p.Rule, p.Verdict, p.Target)))
 		}
 	}
-	want := []string{
-		"FORWARD enter 0",
-		"FORWARD probe of another",
-		"FORWARD match 1 JUMP WEB", "FORWARD rule",
-		"FORWARD probe of another",
-		"FORWARD reach 2 ACCEPT", "FORWARD rule", "FORWARD passed 2 ACCEPT",
-		"FORWARD match 3 DROP", "FORWARD rule",
-		"FORWARD end 0",
-		"EMPTY enter 0",
-		"WEB enter 0",
-		"WEB match 1 GOTO EMPTY", "WEB rule",
-		"WEB reach 2 CONTINUE", "WEB rule", "WEB passed 2 CONTINUE",
-		"WEB end 0",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	return got
+}
 
-	simulate(t, chains, plan.Detach())
-	for name, rules := range chains {
-		if diff := cmp.Diff(before[name], rules, cmp.Transformer("len", func(r []string) string { return strings.Join(r, "\n") })); diff != "" {
-			t.Errorf("chain %s after detaching (-before +after):\n%s", name, diff)
+// plan plans for the table as it is, after an earlier plan if there is one, and
+// carries the plan out.
+func (f *filterTable) plan(before *Plan) *Plan {
+	f.t.Helper()
+	s := Subject{Rules: f.ruleset(), Tables: []trace.Table{trace.Filter}, Run: "run", Group: 5, Conntrack: true}
+	if before != nil {
+		s.Next, s.Known = before.Next, before.Matches
+	}
+	p := NewPlan(s)
+	simulate(f.t, f.chains, p.Script())
+	return p
+}
+
+func newFilterTable(t *testing.T) *filterTable {
+	return &filterTable{t: t, names: []string{"EMPTY", "WEB"}, chains: map[string][]string{
+		"FORWARD": {
+			`-j NFLOG --nflog-group 7 --nflog-prefix packetwalk:other:1:`,
+			`-i eth0 -j WEB`,
+			`-j NFLOG --nflog-group 7 --nflog-prefix packetwalk:other:2:`,
+			`-m limit --limit 5/sec -j ACCEPT`,
+			`-m comment --comment "a \"b\"" -j DROP`,
+		},
+		"WEB": {`-p tcp -m tcp --dport 80 -g EMPTY`, `-m recent --name x --set`},
+	}}
+}
+
+// Wherever the edits put the probes, each must stand where its kind belongs,
+// and taking them out must leave what was there.
+func TestPlanPlacesProbes(t *testing.T) {
+	f := newFilterTable(t)
+	before := f.ruleset().String()
+	plan := f.plan(nil)
+	for chain, want := range map[string][]string{
+		"FORWARD": {
+			"enter 0", "probe of another",
+			"match 1 JUMP WEB", "rule", "probe of another",
+			"reach 2 ACCEPT", "rule", "passed 2 ACCEPT",
+			"match 3 DROP", "rule", "end 0",
+		},
+		"EMPTY": {"enter 0"},
+		"WEB": {
+			"enter 0", "match 1 GOTO EMPTY", "rule",
+			"reach 2 CONTINUE", "rule", "passed 2 CONTINUE", "end 0",
+		},
+	} {
+		if diff := cmp.Diff(want, f.probed(plan, chain)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", chain, diff)
 		}
+	}
+	if again := f.plan(plan); !again.Empty() {
+		t.Errorf("a plan for what is in place already:\n%s", again.Script())
+	}
+	simulate(t, f.chains, Removal(f.ruleset(), func(run string) bool { return run == "run" }))
+	if diff := cmp.Diff(before, f.ruleset().String()); diff != "" {
+		t.Errorf("after the removal (-before +after):\n%s", diff)
+	}
+}
+
+// However others change the rules meanwhile, the next plan puts every probe
+// where a first plan would have, and leaves alone what can stay.
+func TestPlanFollowsChanges(t *testing.T) {
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		f := newFilterTable(t)
+		plan := f.plan(nil)
+		for range 4 {
+			for range 1 + random.IntN(3) {
+				f.change(random)
+			}
+			plan = f.plan(plan)
+			fresh := &filterTable{t: t, names: f.names, chains: map[string][]string{}}
+			for name, rules := range f.chains {
+				fresh.chains[name] = slices.DeleteFunc(slices.Clone(rules), func(r string) bool { return strings.Contains(r, "packetwalk:run:") })
+			}
+			first := fresh.plan(nil)
+			for _, chain := range []string{"INPUT", "FORWARD", "OUTPUT", "EMPTY", "WEB"} {
+				// Where among the probes of others ours stand is nobody's concern.
+				notOther := func(all []string) []string {
+					return slices.DeleteFunc(all, func(s string) bool { return s == "probe of another" })
+				}
+				if diff := cmp.Diff(notOther(fresh.probed(first, chain)), notOther(f.probed(plan, chain))); diff != "" {
+					t.Fatalf("seed %d, %s (-first plan +followed):\n%s", seed, chain, diff)
+				}
+			}
+		}
+	}
+}
+
+// change inserts or deletes a rule that is not ours at a random place.
+func (f *filterTable) change(random *rand.Rand) {
+	chain := []string{"INPUT", "FORWARD", "EMPTY", "WEB"}[random.IntN(4)]
+	rules := f.chains[chain]
+	if i := random.IntN(len(rules) + 1); i == len(rules) || random.IntN(2) == 0 || strings.Contains(rules[i], "packetwalk:run:") {
+		rule := fmt.Sprintf("-s 192.0.2.%d -j DROP", random.IntN(200))
+		if random.IntN(4) == 0 {
+			rule = "-m limit --limit 1/sec -j RETURN"
+		}
+		f.chains[chain] = slices.Insert(rules, i, rule)
+	} else {
+		f.chains[chain] = slices.Delete(rules, i, i+1)
 	}
 }
 
@@ -179,7 +250,7 @@ func TestVisible(t *testing.T) {
 }
 
 func TestEmptyChainsNeedOneProbe(t *testing.T) {
-	plan := NewPlan(Subject{Variant: trace.NFTables, Tables: []trace.Table{trace.Raw}}, "run", 5, 0)
+	plan := NewPlan(Subject{Variant: trace.NFTables, Tables: []trace.Table{trace.Raw}})
 	if len(plan.Probes) != 2 {
 		t.Fatalf("%d probes in an empty raw table, want one each for PREROUTING and OUTPUT", len(plan.Probes))
 	}

@@ -23,11 +23,8 @@ const (
 
 // String writes the prefix; ParsePrefix reads it back.
 func (p Prefix) String() string {
-	return runMark(p.Run) + strconv.FormatInt(int64(p.Probe), 36) + ":" + string(p.Origin)
+	return prefixMark + p.Run + ":" + strconv.FormatInt(int64(p.Probe), 36) + ":" + string(p.Origin)
 }
-
-// runMark begins the prefix of every probe of a run.
-func runMark(run string) string { return prefixMark + run + ":" }
 
 // ParsePrefix reads a log prefix; ok is false where it is not one of ours.
 func ParsePrefix(prefix string) (p Prefix, ok bool) {

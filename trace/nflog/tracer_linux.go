@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -54,14 +55,14 @@ type Options struct {
 // Tracer is a set of attached probes and the socket that reads what they log.
 type Tracer struct {
 	target   Target
-	attached []*attachment
+	backends []*backend
+	run      string
+	group    uint16
+	log      *gonflog.Nflog
+	cancel   context.CancelFunc
+	receive  func(trace.Event)
 	// probes holds what every probe means, by its number.
-	probes  []trace.Probe
-	run     string
-	group   uint16
-	log     *gonflog.Nflog
-	cancel  context.CancelFunc
-	receive func(trace.Event)
+	probes atomic.Pointer[map[int]trace.Probe]
 
 	// Only the reader uses these.
 	names   interfaceNames
@@ -73,8 +74,8 @@ type Tracer struct {
 	detached atomic.Bool
 }
 
-// attachment is one backend with its probes.
-type attachment struct {
+// backend is one backend with its probes.
+type backend struct {
 	Backend
 	variant trace.Variant
 	rules   ruleset.Ruleset // without probes
@@ -112,50 +113,76 @@ func (t *Tracer) attach(ctx context.Context) error {
 		return err
 	}
 	for _, b := range t.target.Backends {
-		a, err := t.plan(ctx, b)
+		variant, err := variantOf(b.Command)
 		if err != nil {
 			return errors.Join(err, t.close())
 		}
-		t.attached = append(t.attached, a)
-		t.probes = append(t.probes, a.plan.Probes...)
+		t.backends = append(t.backends, &backend{Backend: b, variant: variant})
+	}
+	if err := t.plan(ctx); err != nil {
+		return errors.Join(err, t.close())
 	}
 	// From here on events may come: the reader goes first, so that none is missed.
 	if err := t.read(); err != nil {
 		return errors.Join(err, t.close())
 	}
-	for _, a := range t.attached {
-		if _, err := run(ctx, a.Command+"-restore", a.plan.Attach(), "--noflush", "--wait"); err != nil {
-			return errors.Join(fmt.Errorf("inserting probes: %w", err), t.remove(context.WithoutCancel(ctx)), t.close())
-		}
+	if err := t.carryOut(ctx); err != nil {
+		return errors.Join(err, t.remove(context.WithoutCancel(ctx)), t.close())
 	}
 	return nil
 }
 
-// plan looks at what a backend holds and plans its probes.
-func (t *Tracer) plan(ctx context.Context, b Backend) (*attachment, error) {
-	variant, err := variantOf(b.Command)
-	if err != nil {
-		return nil, err
-	}
-	text, err := save(ctx, b.Command, t.target.Tables)
-	if err != nil {
-		return nil, err
-	}
-	rules, err := ruleset.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s-save: %w", b.Command, err)
-	}
-	var present Presence
-	if variant == trace.NFTables {
-		if present, err = listPresence(b.Family); err != nil {
-			return nil, err
+// plan looks at what the backends hold and plans their probes.
+func (t *Tracer) plan(ctx context.Context) error {
+	probes, next := map[int]trace.Probe{}, 0
+	for _, b := range t.backends {
+		if b.plan != nil {
+			next = max(next, b.plan.Next)
 		}
 	}
-	subject := Subject{Variant: variant, Rules: rules, Present: present, Tables: t.target.Tables}
-	return &attachment{
-		Backend: b, variant: variant, rules: Visible(rules),
-		plan: NewPlan(subject, t.run, t.group, len(t.probes)),
-	}, nil
+	for _, b := range t.backends {
+		if err := b.look(ctx, Subject{Variant: b.variant, Tables: t.target.Tables, Run: t.run, Group: t.group, Next: next, Conntrack: true}); err != nil {
+			return err
+		}
+		next = b.plan.Next
+		maps.Copy(probes, b.plan.Probes)
+	}
+	t.probes.Store(&probes)
+	return nil
+}
+
+// look reads the backend's ruleset and plans for it.
+func (b *backend) look(ctx context.Context, s Subject) error {
+	text, err := save(ctx, b.Command, s.Tables)
+	if err != nil {
+		return err
+	}
+	if s.Rules, err = ruleset.Parse(text); err != nil {
+		return fmt.Errorf("%s-save: %w", b.Command, err)
+	}
+	if b.variant == trace.NFTables {
+		if s.Present, err = listPresence(b.Family); err != nil {
+			return err
+		}
+	}
+	if b.plan != nil {
+		s.Known = b.plan.Matches
+	}
+	b.rules, b.plan = Visible(s.Rules), NewPlan(s)
+	return nil
+}
+
+// carryOut brings the probes in line with the plans.
+func (t *Tracer) carryOut(ctx context.Context) error {
+	for _, b := range t.backends {
+		if b.plan.Empty() {
+			continue
+		}
+		if _, err := run(ctx, b.Command+"-restore", b.plan.Script(), "--noflush", "--wait"); err != nil {
+			return fmt.Errorf("inserting probes: %w", err)
+		}
+	}
+	return nil
 }
 
 // Node is the name of the traced namespace.
@@ -164,19 +191,27 @@ func (t *Tracer) Node() string { return t.target.Node }
 // Probed says which tables are probed, by variant.
 func (t *Tracer) Probed() map[trace.Variant][]trace.Table {
 	probed := map[trace.Variant][]trace.Table{}
-	for _, a := range t.attached {
-		probed[a.variant] = t.target.Tables
+	for _, b := range t.backends {
+		probed[b.variant] = t.target.Tables
 	}
 	return probed
+}
+
+// Variant says which implementation of iptables the first backend is.
+func (t *Tracer) Variant() trace.Variant {
+	if len(t.backends) == 0 {
+		return trace.Legacy
+	}
+	return t.backends[0].variant
 }
 
 // Rules is the ruleset that the first backend had when the probes were
 // attached, without them.
 func (t *Tracer) Rules() ruleset.Ruleset {
-	if len(t.attached) == 0 {
+	if len(t.backends) == 0 {
 		return ruleset.Ruleset{}
 	}
-	return t.attached[0].rules
+	return t.backends[0].rules
 }
 
 // Lost counts the events that the kernel could not deliver.

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"packetwalk/assets"
+	"packetwalk/lab"
+	"packetwalk/scenarios"
+	"packetwalk/tui"
+)
+
+// view is one of the ways to show walks.
+type view int
+
+const (
+	viewTUI view = iota
+	viewPlain
+	viewJSON
+)
+
+// runFlags are the flags that decide how a scenario is run and shown.
+type runFlags struct {
+	plain, json bool
+	lang        string
+	iptables    string
+}
+
+func addRunFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.Bool("plain", false, "print one line a step instead of drawing (the default where there is no terminal)")
+	f.Bool("json", false, "print one JSON object a line")
+	addLangFlag(cmd)
+	f.String("iptables", "", "variant of iptables: nft or legacy (default: what the system calls iptables)")
+}
+
+func addLangFlag(cmd *cobra.Command) {
+	cmd.Flags().String("lang", "", "language: "+strings.Join(assets.Languages(), " or ")+" (default: from LC_ALL, LC_MESSAGES or LANG)")
+}
+
+// readRunFlags reads and checks the flags.
+func readRunFlags(cmd *cobra.Command) (runFlags, error) {
+	f := cmd.Flags()
+	var r runFlags
+	r.plain, _ = f.GetBool("plain")
+	r.json, _ = f.GetBool("json")
+	r.lang, _ = f.GetString("lang")
+	r.iptables, _ = f.GetString("iptables")
+	switch {
+	case r.plain && r.json:
+		return r, usageError{errors.New("--plain and --json exclude each other")}
+	case r.lang != "" && !slices.Contains(assets.Languages(), r.lang):
+		return r, usageError{fmt.Errorf("--lang %q: expected %s", r.lang, strings.Join(assets.Languages(), " or "))}
+	case !slices.Contains(lab.Variants(), r.iptables):
+		return r, usageError{fmt.Errorf("--iptables %q: expected nft or legacy", r.iptables)}
+	}
+	if r.lang == "" {
+		r.lang = systemLanguage(os.Getenv)
+	}
+	return r, nil
+}
+
+// systemLanguage is the language of the locale, in the order of precedence of
+// locale(7), if the program speaks it; else English.
+func systemLanguage(getenv func(string) string) string {
+	return assets.Match(cmp.Or(getenv("LC_ALL"), getenv("LC_MESSAGES"), getenv("LANG")))
+}
+
+// view decides how to show walks: drawn on a terminal that can be drawn on and
+// whose user has not asked for plain text, else printed.
+func (r runFlags) view() view {
+	switch {
+	case r.json:
+		return viewJSON
+	case r.plain, os.Getenv("ACCESSIBLE") != "", os.Getenv("TERM") == "dumb",
+		!term.IsTerminal(os.Stdin.Fd()), !term.IsTerminal(os.Stdout.Fd()):
+		return viewPlain
+	}
+	return viewTUI
+}
+
+func newRun() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run SCENARIO|FILE.yaml",
+		Short: "Build a lab and walk through it",
+		Long: "Builds the scenario's lab in a sandbox of its own, traces it, sends the scenario's request and shows every packet's walk. " +
+			"Nothing of the machine's own network is touched, and nothing of the lab outlives the program.",
+		Example: "  packetwalk run publish-port\n  packetwalk run publish-port --json | jq\n  packetwalk run publish-port --plain --iptables legacy",
+		Args:    exactly(1, "the name of a scenario or a file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			flags, err := readRunFlags(cmd)
+			if err != nil {
+				return err
+			}
+			s, err := loadScenario(args[0])
+			if err != nil {
+				return err
+			}
+			return runInSandbox(cmd.Context(), s, flags)
+		},
+		ValidArgsFunction: completeScenario,
+	}
+	addRunFlags(cmd)
+	return cmd
+}
+
+// loadScenario finds a scenario by name or reads it from a file.
+func loadScenario(name string) (scenarios.Scenario, error) {
+	if !strings.ContainsAny(name, "./\\") {
+		s, err := scenarios.Load(name)
+		if err != nil {
+			return s, usageError{err}
+		}
+		return s, nil
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return scenarios.Scenario{}, usageError{fmt.Errorf("reading the scenario: %w", err)}
+	}
+	s, err := scenarios.Parse(name, data)
+	if err != nil {
+		return s, usageError{err}
+	}
+	return s, nil
+}
+
+func completeScenario(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, s := range scenarios.List() {
+		names = append(names, s.Name+"\t"+s.Title.In("en"))
+	}
+	return names, cobra.ShellCompDirectiveDefault
+}
+
+// pick is packetwalk without a command: on a terminal the user chooses a
+// scenario to run.
+func pick(cmd *cobra.Command, _ []string) error {
+	flags, err := readRunFlags(cmd)
+	if err != nil {
+		return err
+	}
+	if flags.view() != viewTUI {
+		return cmd.Help()
+	}
+	if lab.InSandbox() {
+		// The scenario was chosen before the sandbox was entered.
+		s, err := loadScenario(os.Getenv(chosenEnv))
+		if err != nil {
+			return err
+		}
+		return runInSandbox(cmd.Context(), s, flags)
+	}
+	list := scenarios.List()
+	items := make([]tui.Item, len(list))
+	for i, s := range list {
+		items[i] = tui.Item{Name: s.Name, Title: s.Title.In(flags.lang), Summary: s.Summary.In(flags.lang)}
+	}
+	i, err := tui.Pick(cmd.Context(), flags.lang, items)
+	if err != nil || i < 0 {
+		return err
+	}
+	if err := os.Setenv(chosenEnv, list[i].Name); err != nil {
+		return err
+	}
+	return runInSandbox(cmd.Context(), list[i], flags)
+}
+
+// chosenEnv hands the scenario that was chosen on the screen to the sandboxed process.
+const chosenEnv = "PACKETWALK_CHOSEN"

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"packetwalk/lab"
+	"packetwalk/scenarios"
+	"packetwalk/trace"
+	"packetwalk/trace/assemble"
+	"packetwalk/trace/live"
+	"packetwalk/trace/nflog"
+	"packetwalk/tui"
+)
+
+// runInSandbox runs the scenario in the sandbox: from outside it, by running
+// this program again inside.
+func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) error {
+	if !lab.InSandbox() {
+		// The signals that end the program go to the sandboxed process, which cleans up.
+		code, err := lab.Reexec(context.WithoutCancel(ctx))
+		if err != nil {
+			return err
+		}
+		return exitError(code)
+	}
+	if err := lab.Enter(); err != nil {
+		return err
+	}
+	r, err := startRun(ctx, s, flags)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.show(ctx), r.close())
+}
+
+// run is a scenario at work.
+type run struct {
+	scenario scenarios.Scenario
+	flags    runFlags
+	lab      *lab.Lab
+	trace    *live.Trace
+}
+
+// startRun builds the scenario's lab and traces all of it.
+func startRun(ctx context.Context, s scenarios.Scenario, flags runFlags) (*run, error) {
+	l, err := lab.Build(ctx, s.Topology, lab.Options{Iptables: flags.iptables})
+	if err != nil {
+		return nil, err
+	}
+	config := live.Config{Segments: map[assemble.Port]int{}, Finished: flags.view() != viewTUI}
+	for port, segment := range s.Topology.Segments() {
+		config.Segments[assemble.Port(port)] = segment
+	}
+	for _, n := range s.Topology.Nodes {
+		config.Targets = append(config.Targets, nflog.Target{
+			Node: n.Name, Namespace: l.Node(n.Name), Tables: trace.Tables(),
+			Backends: []nflog.Backend{{Family: trace.IPv4, Command: lab.Command(flags.iptables).Iptables}},
+		})
+	}
+	t, err := live.Start(ctx, config)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return &run{s, flags, l, t}, nil
+}
+
+// close ends the trace and the lab. It must not be cut short by what ended the run.
+func (r *run) close() error {
+	go func() {
+		for range r.trace.Walks() { // what nobody looks at any more
+		}
+	}()
+	return errors.Join(r.trace.Close(context.Background()), r.lab.Close())
+}
+
+// request is the client that the scenario sends when nothing else is said: its first.
+func (r *run) request() lab.Client { return r.scenario.Topology.Clients[0] }
+
+func (r *run) show(ctx context.Context) error {
+	if r.flags.view() == viewTUI {
+		return r.draw(ctx)
+	}
+	return r.print(ctx, os.Stdout)
+}
+
+// draw shows the run on the terminal until the user ends it.
+func (r *run) draw(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	send := func(ctx context.Context) error {
+		_, err := r.lab.Send(ctx, r.request().Name)
+		return err
+	}
+	return tui.Run(ctx, tui.Config{
+		Title: r.scenario.Title.In(r.flags.lang), Intro: r.scenario.Summary.In(r.flags.lang), Lang: r.flags.lang,
+		Topology: r.scenario.Topology, Rulesets: r.trace.Rules(), Walks: r.trace.Walks(),
+		Variant: r.trace.Variant(r.scenario.Topology.Nodes[0].Name), Send: send, Request: r.request().Command(), Losses: r.trace.Lost,
+	})
+}
+
+const (
+	// calm is how long nothing may happen before a printed run counts as over:
+	// longer than TCP takes to acknowledge (net/ipv4/tcp: at most 200 ms, and
+	// at once what ends a connection).
+	calm = 50 * time.Millisecond
+	// patience is how long walks that do not end are waited for.
+	patience = 6 * time.Second
+)
+
+// print sends the request once, and prints every walk as it ends.
+func (r *run) print(ctx context.Context, w io.Writer) error {
+	out := r.printer(w)
+	printed := make(chan error, 1)
+	go func() {
+		var errs error
+		for walk := range r.trace.Walks() {
+			if errs == nil { // go on reading even where nobody listens
+				errs = out.walk(walk)
+			}
+		}
+		printed <- errs
+	}()
+	answer, sendErr := r.lab.Send(ctx, r.request().Name)
+	if ctx.Err() == nil {
+		quiet, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		_ = r.trace.Quiet(quiet, calm) // what is not over by then is printed as unfinished
+	}
+	err := errors.Join(r.trace.Close(context.Background()), <-printed)
+	if err == nil {
+		err = out.end(r.request(), answer, sendErr, r.trace.Lost())
+	}
+	if err == nil && sendErr != nil {
+		err = fmt.Errorf("the request %q got no answer: %w", r.request().Command(), sendErr)
+	}
+	return err
+}
+
+// printer is one way to print a run.
+type printer interface {
+	walk(trace.Walk) error
+	// end prints what the request brought and how many events were lost.
+	end(c lab.Client, answer lab.Response, err error, lost uint64) error
+}
+
+func (r *run) printer(w io.Writer) printer {
+	if r.flags.json {
+		return jsonPrinter{json.NewEncoder(w)}
+	}
+	return plainPrinter{&tui.Plain{W: w, Lang: r.flags.lang}}
+}
+
+type plainPrinter struct{ *tui.Plain }
+
+func (p plainPrinter) walk(w trace.Walk) error { return p.Walk(w) }
+
+func (p plainPrinter) end(c lab.Client, answer lab.Response, err error, lost uint64) error {
+	return errors.Join(
+		p.Answer(tui.Answer{Request: c.Command(), Status: answer.Status, Bytes: len(answer.Body), RTT: answer.RTT, Err: err}),
+		p.Lost(lost),
+	)
+}
+
+// jsonPrinter prints one object a line; docs/json.md describes them.
+type jsonPrinter struct{ *json.Encoder }
+
+func (p jsonPrinter) walk(w trace.Walk) error { return p.Encode(w) }
+
+func (p jsonPrinter) end(c lab.Client, answer lab.Response, err error, lost uint64) error {
+	object := struct {
+		Type    string  `json:"type"`
+		Request string  `json:"request"`
+		Status  int     `json:"status,omitempty"`
+		Bytes   int     `json:"bytes"`
+		RTT     float64 `json:"rtt"` // seconds
+		Error   string  `json:"error,omitempty"`
+		Lost    uint64  `json:"lost"`
+	}{"answer", c.Command(), answer.Status, len(answer.Body), answer.RTT.Seconds(), "", lost}
+	if err != nil {
+		object.Error = err.Error()
+	}
+	return p.Encode(object)
+}

@@ -1,0 +1,152 @@
+package tui
+
+import (
+	"packetwalk/lab"
+	"packetwalk/trace"
+)
+
+// drawHeader writes the title, and how far the player is.
+func (m *model) drawHeader(g *grid, r rect) {
+	right := m.playback()
+	x := r.x + r.w - 1 - spansWidth(right)
+	end := g.text(r.x+1, r.y, "packetwalk", accentLook)
+	if title := fit(clean(m.cfg.Title), x-end-5); title != "" {
+		end = g.text(end, r.y, " · ", faintLook)
+		g.text(end, r.y, title, boldLook)
+	}
+	g.spans(x, r.y, right)
+}
+
+// playback is the player's place and pace.
+func (m *model) playback() []span {
+	s := m.w.m.Screen
+	var out []span
+	if w, ok := m.player.walk(); ok {
+		out = append(out,
+			span{fill(s.WalkOf, "walk", itoa(m.player.current+1), "walks", itoa(len(m.player.walks))), softLook},
+			span{" · ", faintLook},
+			span{fill(s.StepOf, "step", itoa(m.player.step+1), "steps", itoa(len(w.Steps))), softLook},
+			span{" · ", faintLook})
+	}
+	switch {
+	case m.player.paused:
+		out = append(out, span{"‖ " + s.Paused, packetLook})
+	case m.player.finished():
+		out = append(out, span{"■ " + s.Finished, softLook})
+	default:
+		out = append(out, span{"▶ " + s.Playing, goodLook})
+	}
+	return append(out, span{" " + speedNames[m.player.speed], boldLook})
+}
+
+// drawStatus says what the program is about, and what went wrong.
+func (m *model) drawStatus(g *grid, r rect) {
+	text, l := m.status()
+	room := r.w - 2
+	if m.losses > 0 {
+		lost := "⚠ " + fill(m.w.m.Screen.Losses, "n", utoa(m.losses))
+		g.text(r.x+r.w-1-width(lost), r.y, lost, warningLook)
+		room -= width(lost) + 2
+	}
+	g.text(r.x+1, r.y, fit(clean(text), room), l)
+}
+
+func (m *model) status() (string, look) {
+	s := m.w.m.Screen
+	w, played := m.player.walk()
+	switch {
+	case m.sending:
+		return fill(s.Sending, "request", m.cfg.Request), packetLook
+	case m.sendErr != nil:
+		return "✗ " + fill(s.Failed, "error", m.sendErr.Error()), badLook
+	case !played:
+		return m.waiting(), softLook
+	case atEnd(w, m.player.step):
+		return outcomeSign(w.Outcome) + " " + m.w.outcome(w), outcomeLook(w.Outcome)
+	case m.cfg.Request != "":
+		return fill(s.Request, "request", m.cfg.Request), softLook
+	}
+	return "", softLook
+}
+
+// waiting says what goes on before the first walk.
+func (m *model) waiting() string {
+	s := m.w.m.Screen
+	switch {
+	case m.ended:
+		return s.Ended
+	case m.cfg.Request != "":
+		return fill(s.WaitingFor, "request", m.cfg.Request)
+	}
+	return s.Waiting
+}
+
+// drawFooter writes the hints for which there is room, the weightiest at least.
+func (m *model) drawFooter(g *grid, r rect) {
+	hs := enabled(m.keys.hints(m.w.m.Keys, m.focus, m.pauseHint()))
+	for hintsWidth(hs) > r.w-2 && len(hs) > 1 {
+		least := 0
+		for i, h := range hs {
+			if h.weight < hs[least].weight {
+				least = i
+			}
+		}
+		hs = append(hs[:least], hs[least+1:]...)
+	}
+	x := r.x + 1
+	for _, h := range hs {
+		x = g.text(x, r.y, h.name(), keyLook)
+		x = g.text(x, r.y, " "+h.does, softLook) + 2
+	}
+}
+
+// pauseHint is what the pause key does now.
+func (m *model) pauseHint() string {
+	k := m.w.m.Keys
+	switch {
+	case m.player.finished():
+		return k.AgainShort
+	case m.player.paused:
+		return k.GoOnShort
+	}
+	return k.PauseShort
+}
+
+func hintsWidth(hs []hint) int {
+	n := -2
+	for _, h := range hs {
+		n += width(h.name()) + 1 + width(h.does) + 2
+	}
+	return n
+}
+
+// node is the node that the stage shows before the first walk: the host.
+func (m *model) node() string {
+	if w, ok := m.player.walk(); ok {
+		return w.Steps[m.player.step].Node
+	}
+	for _, n := range m.cfg.Topology.Nodes {
+		if n.Kind == lab.Host {
+			return n.Name
+		}
+	}
+	if ns := m.cfg.Topology.Nodes; len(ns) > 0 {
+		return ns[0].Name
+	}
+	return ""
+}
+
+// progress is what the stage draws; nil before the first walk.
+func (m *model) progress() *progress {
+	w, ok := m.player.walk()
+	if !ok {
+		return nil
+	}
+	return newProgress(w, m.player.step)
+}
+
+// walkOrNone is the walk being played, or one without steps.
+func (m *model) walkOrNone() trace.Walk {
+	w, _ := m.player.walk()
+	return w
+}

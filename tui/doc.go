@@ -1,0 +1,15 @@
+// Package tui shows walks: as a moving picture on a terminal (Run), and as
+// labelled lines for everything else (Plain). Both draw from the same
+// trace.Walk and ruleset.Ruleset values and say the same words, so they cannot
+// disagree.
+//
+// The program is one tea.Model. Update changes it and does no I/O; View only
+// reads it. A frame is drawn on a grid of cells by one component a file: the
+// header, the topology line, the stage (the netfilter path of the node the
+// packet is in), the panels for rules, packet and walks, and the footer. Where
+// the packet is at any moment is a pure function of the player's place (walk,
+// step and frame), so pausing, stepping and resizing need no care of their own.
+//
+// Capturing packets and building the lab is left to others: walks come in by a
+// channel, and a request goes out by a function, both in Config.
+package tui

@@ -1,0 +1,257 @@
+package tui
+
+import (
+	"context"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"packetwalk/assets"
+	"packetwalk/lab"
+	"packetwalk/trace"
+	"packetwalk/trace/ruleset"
+)
+
+// Config is what the program shows and can do.
+type Config struct {
+	// Title and Intro name and describe the scenario in the user's language.
+	// Intro may be empty.
+	Title string
+	Intro string
+	// Lang is the language, as assets.For takes it.
+	Lang     string
+	Topology lab.Topology
+	// Rulesets are the rules of each node by its name, without probes. What is
+	// missing here is shown as far as the walks tell it.
+	Rulesets map[string]ruleset.Ruleset
+	// Variant tells the order of the tables. It need not be set where a walk
+	// through INPUT shows it.
+	Variant trace.Variant
+	// Walks sends snapshots: a walk is sent again whenever it grew, and replaces
+	// the one of the same ID. Closed when no more will come.
+	Walks <-chan trace.Walk
+	// Send sends the request: once at the start, and again whenever the user
+	// asks for it. It may block, and must return when its
+	// context ends. Nil where there is nothing to send.
+	Send func(ctx context.Context) error
+	// Request is the request in words, such as "curl http://192.168.23.149/".
+	Request string
+	// Losses counts the events lost so far. May be nil.
+	Losses func() uint64
+}
+
+// focus is the panel that the scroll keys go to.
+type focus uint8
+
+const (
+	onRules focus = iota
+	onPacket
+	onWalks
+	numFocus
+)
+
+// model is the whole state of the program.
+type model struct {
+	cfg           Config
+	w             words
+	keys          keyMap
+	palette       *palette
+	variant       trace.Variant
+	width, height int
+
+	player player
+	// generation numbers the ticks: one of another generation is from a clock
+	// that was stopped. ticking says that a tick of this generation is to come.
+	generation int
+	ticking    bool
+
+	focus focus
+	// rules is the scrolled rules panel; it follows the packet until moved.
+	rules struct {
+		offset int
+		moved  bool
+	}
+	packetOffset int
+	cursor       int // in the list of walks; follows the player unless focused
+	help         bool
+	helpOffset   int
+
+	// send asks for the request to be sent, without waiting for it.
+	send    func()
+	sending bool
+	sendErr error
+	losses  uint64
+	ended   bool // no more walks will come
+}
+
+// The messages that Run sends to the model.
+type (
+	// walksMsg brings walks that are new or grew.
+	walksMsg struct{ walks []trace.Walk }
+	// endedMsg says that no more walks will come.
+	endedMsg struct{}
+	// sentMsg says how sending went.
+	sentMsg struct{ err error }
+	// lossesMsg is the number of events lost so far.
+	lossesMsg uint64
+	// tickMsg is the player's clock.
+	tickMsg struct{ generation int }
+)
+
+func newModel(c Config, send func()) *model {
+	w := newWords(c.Lang)
+	return &model{cfg: c, w: w, keys: newKeyMap(w.m.Keys, send != nil), palette: newPalette(assets.ThemeFor(true)),
+		variant: c.Variant, player: newPlayer(), send: send}
+}
+
+// Init asks the terminal for its background, which decides the colours, and
+// sends the first request.
+func (m *model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.request()) }
+
+// Update takes one message in. It does no I/O.
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+	case tea.BackgroundColorMsg:
+		m.palette = newPalette(assets.ThemeFor(msg.IsDark()))
+	case walksMsg:
+		return m, m.take(msg.walks)
+	case endedMsg:
+		m.ended = true
+	case lossesMsg:
+		m.losses = uint64(msg)
+	case sentMsg:
+		m.sending, m.sendErr = false, msg.err
+	case tickMsg:
+		return m, m.tick(msg)
+	case tea.KeyPressMsg:
+		return m, m.press(msg)
+	}
+	return m, nil
+}
+
+// take brings walks to the player. A clock that runs is left alone, so that
+// walks coming in quickly do not hold it up.
+func (m *model) take(walks []trace.Walk) tea.Cmd {
+	for _, w := range walks {
+		m.player.take(w)
+		m.variant = variantOf(w, m.variant)
+	}
+	m.followCursor()
+	if m.ticking {
+		return nil
+	}
+	return m.schedule()
+}
+
+func (m *model) tick(msg tickMsg) tea.Cmd {
+	if msg.generation != m.generation {
+		return nil
+	}
+	current, step := m.player.current, m.player.step
+	m.player.tick()
+	if m.player.current != current || m.player.step != step {
+		m.unscroll()
+	}
+	return m.schedule()
+}
+
+// schedule starts the clock for the player's next change, if there is one, and
+// stops the one before.
+func (m *model) schedule() tea.Cmd {
+	m.generation++
+	d, ok := m.player.wait()
+	m.ticking = ok
+	if !ok {
+		return nil
+	}
+	generation := m.generation
+	return tea.Tick(d, func(time.Time) tea.Msg { return tickMsg{generation} })
+}
+
+// unscroll lets the panels follow the packet again.
+func (m *model) unscroll() {
+	m.rules.moved, m.rules.offset, m.packetOffset = false, 0, 0
+	m.followCursor()
+}
+
+func (m *model) followCursor() {
+	if m.focus != onWalks {
+		m.cursor = max(0, m.player.current)
+	}
+}
+
+// press dispatches a key.
+func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
+	k := m.keys
+	switch {
+	case key.Matches(msg, k.Quit):
+		return tea.Quit
+	case key.Matches(msg, k.Help):
+		m.help, m.helpOffset = !m.help, 0
+	case key.Matches(msg, k.Close):
+		m.help = false
+	case key.Matches(msg, k.Next):
+		m.refocus(1)
+	case key.Matches(msg, k.Previous):
+		m.refocus(-1)
+	case key.Matches(msg, k.Send):
+		return m.request()
+	default:
+		if by, ok := m.scrollKey(msg); ok {
+			m.scroll(by)
+			return nil
+		}
+		return m.play(msg)
+	}
+	return nil
+}
+
+// play dispatches the keys of the player.
+func (m *model) play(msg tea.KeyPressMsg) tea.Cmd {
+	p, k := &m.player, m.keys
+	switch {
+	case key.Matches(msg, k.Pause):
+		p.toggle()
+	case key.Matches(msg, k.Left):
+		p.back()
+	case key.Matches(msg, k.Right):
+		p.forward()
+	case key.Matches(msg, k.Faster):
+		p.faster()
+	case key.Matches(msg, k.Slower):
+		p.slower()
+	case key.Matches(msg, k.Open) && m.focus == onWalks && !m.help && m.cursor < len(p.walks):
+		p.open(m.cursor)
+		p.paused = false
+	default:
+		return nil
+	}
+	if !key.Matches(msg, k.Faster, k.Slower) {
+		m.unscroll()
+	}
+	return m.schedule()
+}
+
+func (m *model) refocus(by int) {
+	if m.help {
+		return
+	}
+	m.focus = focus((int(m.focus) + int(numFocus) + by) % int(numFocus))
+	m.followCursor()
+}
+
+// request sends the request, one at a time.
+func (m *model) request() tea.Cmd {
+	if m.sending || m.send == nil {
+		return nil
+	}
+	m.sending, m.sendErr = true, nil
+	send := m.send
+	return func() tea.Msg {
+		send()
+		return nil
+	}
+}

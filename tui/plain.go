@@ -1,0 +1,117 @@
+package tui
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"packetwalk/trace"
+)
+
+// Plain prints walks as labelled lines, append-only: for pipes, for terminals
+// that cannot be drawn on, and for screen readers.
+type Plain struct {
+	W    io.Writer
+	Lang string
+}
+
+// Walk prints a finished walk: a line about the packet, a line for every step,
+// and a line about how it ended.
+func (p *Plain) Walk(w trace.Walk) error {
+	words := newWords(p.Lang)
+	m := words.m.Plain
+	var b strings.Builder
+	direction := words.direction(w.Direction)
+	if direction == "" {
+		direction = "?"
+	}
+	b.WriteString(fill(m.Walk, "id", itoa(w.ID), "flow", itoa(w.Flow), "direction", direction,
+		"packet", words.packet(w.Packet), "src", addr(w.Packet.Src), "dst", addr(w.Packet.Dst)) + "\n")
+	p.steps(&b, words, w)
+	b.WriteString("  " + clean(fill(m.Outcome, "outcome", words.outcome(w))) + "\n")
+	if _, err := io.WriteString(p.W, b.String()); err != nil {
+		return fmt.Errorf("printing walk %d: %w", w.ID, err)
+	}
+	return nil
+}
+
+// Answer is what a request brought.
+type Answer struct {
+	Request string // in words, as one would type it
+	Status  int    // of HTTP; 0 for other protocols
+	Bytes   int    // size of the answer's content
+	RTT     time.Duration
+	Err     error // why there was no answer
+}
+
+// Answer prints what the request brought.
+func (p *Plain) Answer(a Answer) error {
+	m := newWords(p.Lang).m.Plain
+	text := m.Answered
+	switch {
+	case a.Err != nil:
+		text = fill(m.NoAnswer, "error", a.Err.Error())
+	case a.Status != 0:
+		text = fill(m.Status, "status", itoa(a.Status))
+	}
+	return p.line(fill(text, "request", a.Request, "bytes", itoa(a.Bytes), "rtt", a.RTT.Round(time.Microsecond).String()))
+}
+
+// Lost prints how many events were lost, if any were.
+func (p *Plain) Lost(n uint64) error {
+	if n == 0 {
+		return nil
+	}
+	return p.line(fill(newWords(p.Lang).m.Plain.Lost, "lost", strconv.FormatUint(n, 10)))
+}
+
+func (p *Plain) line(text string) error {
+	_, err := io.WriteString(p.W, clean(text)+"\n")
+	return err
+}
+
+// steps writes the steps in columns: where, which rule, and what it did. The
+// rule's text comes last, since it is the longest.
+func (p *Plain) steps(b *strings.Builder, words words, w trace.Walk) {
+	var rows [][]string
+	for i, s := range w.Steps {
+		rows = append(rows, []string{
+			fill(words.m.Plain.Step, "step", itoa(i+1)), clean(s.Node), s.Hook.String(), stepPlace(words, s),
+		})
+	}
+	widths := make([]int, 4)
+	for _, r := range rows {
+		for i, cell := range r {
+			widths[i] = max(widths[i], width(cell))
+		}
+	}
+	for i, r := range rows {
+		b.WriteString(" ")
+		for j, cell := range r {
+			b.WriteString(" " + pad(cell, widths[j]))
+		}
+		b.WriteString("  " + clean(words.verdict(w, i)))
+		if text := w.Steps[i].Text; text != "" {
+			b.WriteString("  (" + clean(text) + ")")
+		}
+		b.WriteString("\n")
+	}
+}
+
+// stepPlace names a step's chain and rule: "nat/DOCKER rule 2".
+func stepPlace(words words, s trace.Step) string {
+	m := words.m.Plain
+	if s.Table == trace.ConntrackTable {
+		return m.Conntrack
+	}
+	place := string(s.Table) + "/" + clean(s.Chain) + " "
+	switch {
+	case s.Rule > 0:
+		return place + fill(m.Rule, "rule", itoa(s.Rule))
+	case s.Policy:
+		return place + m.Policy
+	}
+	return strings.TrimRight(place+choose(s.Verdict == trace.Continue, m.Entered, ""), " ")
+}
