@@ -30,7 +30,7 @@ bench: ## run the benchmarks, those against a shell script and iptables-restore 
 lint: ## gofmt, vet, staticcheck, go.mod, and the build for other systems
 	.ci/lint
 
-fuzz: ## fuzz every parser for FUZZTIME (30s) each
+fuzz: ## fuzz every parser for FUZZTIME each (30s, or 2000x)
 	.ci/fuzz $(FUZZTIME)
 
 clean: ## remove what was built
