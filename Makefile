@@ -35,4 +35,3 @@ fuzz: ## fuzz every parser for FUZZTIME each (30s, or 2000x)
 
 clean: ## remove what was built
 	rm -f $(BINARY)
-	$(GO) clean -testcache

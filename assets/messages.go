@@ -43,7 +43,7 @@ type Verdicts struct {
 
 // Nexts says where a packet goes that a table has let through.
 type Nexts struct {
-	Table, Routing, Reroute, Process, Postrouting, Leaves, LeavesBy string
+	Table, Routing, Process, Postrouting, Leaves, LeavesBy string
 }
 
 // Outcomes says how a walk ended. The words ending in Word stand alone, in a
@@ -52,6 +52,8 @@ type Outcomes struct {
 	DeliveredWord, ForwardedWord, DroppedWord, RejectedWord, LostWord, UnfinishedWord, UnderwayWord string
 
 	Delivered, Forwarded, Dropped, Rejected, Lost, Unfinished, Underway string
+	// Where a lost packet can have stopped, by the hook that it passed last.
+	LostRouting, LostBetween, LostUpwards, LostLeaving string
 	// Rule, Policy and Station name the place that decided.
 	Rule, Policy, Station string
 }
@@ -78,17 +80,17 @@ type RulesWords struct {
 
 // Screen labels the parts of the screen.
 type Screen struct {
-	Stage, Rules, Packet, Walks    string
-	Routing, RoutingShort, Reroute string
-	Process, ProcessShort          string
-	Playing, Paused, Finished      string
-	WalkOf, StepOf                 string
-	Waiting, WaitingFor, NoWalks   string
-	Ended                          string
-	Request, Sending, Failed       string
-	Losses                         string
-	TooSmall                       string
-	AlsoThere                      string
+	Stage, Rules, Packet, Walks  string
+	Routing, RoutingShort        string
+	Process, ProcessShort        string
+	Playing, Paused, Finished    string
+	WalkOf, StepOf               string
+	Waiting, WaitingFor, NoWalks string
+	Ended                        string
+	Request, Sending, Failed     string
+	Losses                       string
+	TooSmall                     string
+	AlsoThere                    string
 }
 
 // Keys describes what each key does.
@@ -109,11 +111,11 @@ type Term struct{ Name, Meaning string }
 type Help struct {
 	Title, KeysTitle, WordsTitle, MarksTitle, Close string
 
-	Hook, Table, Chain, UserChain, Rule, Target, Verdict, Policy     Term
-	Jump, Return, Routing, Process                                   Term
-	Conntrack, State, Direction, Flow, Walk, DNAT, Masquerade        Term
-	Delivered, Forwarded, Dropped, Rejected, Lost, Unfinished        Term
-	MarkPacket, MarkVisited, MarkAhead, MarkMatched, MarkWire, MarkX Term
+	Hook, Table, Chain, UserChain, Rule, Target, Verdict, Policy                 Term
+	Jump, Return, Routing, Process                                               Term
+	Conntrack, State, Direction, Flow, Walk, DNAT, Masquerade                    Term
+	Delivered, Forwarded, Dropped, Rejected, Lost, Unfinished                    Term
+	MarkPacket, MarkVisited, MarkWithin, MarkAhead, MarkMatched, MarkWire, MarkX Term
 }
 
 // Terms lists the words of the field in the order in which they build on each other.
@@ -125,7 +127,7 @@ func (h Help) Terms() []Term {
 
 // Marks lists the signs on the screen.
 func (h Help) Marks() []Term {
-	return []Term{h.MarkPacket, h.MarkVisited, h.MarkAhead, h.MarkMatched, h.MarkWire, h.MarkX}
+	return []Term{h.MarkPacket, h.MarkVisited, h.MarkWithin, h.MarkAhead, h.MarkMatched, h.MarkWire, h.MarkX}
 }
 
 // Pick is what the choice of a scenario says.

@@ -37,9 +37,6 @@ func (*Lab) Topology() Topology { return Topology{} }
 // Send answers ErrNeedsLinux.
 func (*Lab) Send(context.Context, string) (Response, error) { return Response{}, ErrNeedsLinux }
 
-// Links answers ErrNeedsLinux.
-func (*Lab) Links(string) (map[int]string, error) { return nil, ErrNeedsLinux }
-
 // Name is empty.
 func (*Namespace) Name() string { return "" }
 

@@ -205,24 +205,6 @@ func (r Route) netlink(index map[string]int) (*netlink.Route, error) {
 	return route, nil
 }
 
-// Links maps the interface numbers of a node to names, as they are now: an
-// NFLOG message names interfaces by number only.
-func (l *Lab) Links(node string) (map[int]string, error) {
-	ns, ok := l.nodes[node]
-	if !ok {
-		return nil, fmt.Errorf("listing the links of %s: there is no such node", node)
-	}
-	index, err := ns.indices()
-	if err != nil {
-		return nil, fmt.Errorf("listing the links of %s: %w", node, err)
-	}
-	names := make(map[int]string, len(index))
-	for name, i := range index {
-		names[i] = name
-	}
-	return names, nil
-}
-
 func deviceOf(index int) netlink.Link {
 	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}
 }

@@ -31,7 +31,7 @@ func newNamespace(name string) (*Namespace, error) {
 	n := &Namespace{name: name}
 	err := onOwnThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return explainClone(os.NewSyscallError("unshare", err))
+			return fmt.Errorf("making a network namespace: %w", err)
 		}
 		return n.open()
 	})

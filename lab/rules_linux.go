@@ -155,7 +155,9 @@ func iptablesMessage(err error) string {
 	message := err.Error()
 	var failed *iptables.Error
 	if errors.As(err, &failed) {
-		_, message, _ = strings.Cut(message, fmt.Sprintf(": exit status %v: ", failed.ExitStatus()))
+		if _, rest, found := strings.Cut(message, fmt.Sprintf(": exit status %v: ", failed.ExitStatus())); found {
+			message = rest
+		}
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
 	return strings.TrimSpace(first)

@@ -6,6 +6,7 @@ package lab
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -134,6 +135,19 @@ func (t Topology) Node(name string) (Node, bool) {
 		}
 	}
 	return Node{}, false
+}
+
+// HasIPv6 says whether an interface has an IPv6 address or a client asks one.
+func (t Topology) HasIPv6() bool {
+	is6 := func(p netip.Prefix) bool { return p.Addr().Is6() }
+	for _, n := range t.Nodes {
+		for _, i := range t.Interfaces(n.Name) {
+			if slices.ContainsFunc(i.Addresses, is6) {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(t.Clients, func(c Client) bool { return c.To.Addr().Is6() })
 }
 
 // Interfaces lists the interfaces of a node in the order in which they are

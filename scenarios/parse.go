@@ -61,6 +61,9 @@ func Parse(filename string, data []byte) (Scenario, error) {
 		for _, f := range lab.Faults(s.Topology.Validate()) {
 			r.fault(f.Path, "%s", f.Problem)
 		}
+		if len(s.Topology.Clients) == 0 {
+			r.fault("clients", "at least one client is needed: the first one's request is what is watched")
+		}
 	}
 	if len(r.faults) > 0 {
 		return Scenario{}, r.err()

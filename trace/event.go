@@ -61,7 +61,7 @@ type Event struct {
 	Hook  Hook
 	// In, Out, PhysIn and PhysOut are interface names; see Step.
 	In, Out, PhysIn, PhysOut string
-	Mark                     uint32
+	Mark                     uint32 // the packet's mark (skb->mark) before the rule
 	Packet                   Packet
 	// Time is when the packet was there, by the kernel's clock when
 	// KernelTime is set, else when the event was read.

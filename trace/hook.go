@@ -75,74 +75,57 @@ const (
 	NFTables                // nf_tables: iptables-nft
 )
 
-// tablesAt is the order in which a hook visits the tables: ascending priority,
-// from enum nf_ip_hook_priorities in include/uapi/linux/netfilter_ipv4.h (raw
-// -300, mangle -150, destination NAT -100, filter 0, security 50, source NAT
-// 100). Connection tracking itself sits at -200, between raw and mangle.
-var tablesAt = [numHooks][]Table{
-	Prerouting:  {Raw, Mangle, NAT},
-	Input:       {Mangle, Filter, Security, NAT},
-	Forward:     {Mangle, Filter, Security},
-	Output:      {Raw, Mangle, NAT, Filter, Security},
-	Postrouting: {Mangle, NAT},
+// hooksOf holds the hooks on which each table has a base chain.
+var hooksOf = map[Table][]Hook{
+	Raw:      {Prerouting, Output},
+	Mangle:   {Prerouting, Input, Forward, Output, Postrouting},
+	NAT:      {Prerouting, Input, Output, Postrouting},
+	Filter:   {Input, Forward, Output},
+	Security: {Input, Forward, Output},
 }
-
-// nftInput is where iptables-nft differs: it gives the security table priority
-// 150 (xtables_ipv4 in iptables/nft.c), which puts it behind source NAT.
-var nftInput = []Table{Mangle, Filter, NAT, Security}
 
 // Tables lists the five tables, in the order in which a packet can first meet them.
 func Tables() []Table { return []Table{Raw, Mangle, NAT, Filter, Security} }
 
+// HooksOf lists the hooks on which the table has a base chain.
+func HooksOf(t Table) []Hook { return slices.Clone(hooksOf[t]) }
+
 // TablesAt lists the tables that have a base chain on the hook, in the order in
 // which a packet visits them.
 func (v Variant) TablesAt(h Hook) []Table {
-	switch {
-	case h >= numHooks:
-		return nil
-	case v == NFTables && h == Input:
-		return slices.Clone(nftInput)
-	}
-	return slices.Clone(tablesAt[h])
-}
-
-// HooksOf lists the hooks on which the table has a base chain.
-func HooksOf(t Table) []Hook {
-	var hooks []Hook
-	for _, h := range Hooks() {
-		if slices.Contains(tablesAt[h], t) {
-			hooks = append(hooks, h)
-		}
-	}
-	return hooks
+	tables := slices.DeleteFunc(Tables(), func(t Table) bool { return !slices.Contains(hooksOf[t], h) })
+	slices.SortFunc(tables, func(a, b Table) int {
+		p, _ := v.Priority(h, a)
+		q, _ := v.Priority(h, b)
+		return p - q
+	})
+	return tables
 }
 
 // Priority is the place of a table among the hook's callbacks: lower comes
-// first, and tables of the two variants share a place. Source and destination
-// NAT stand on different sides of filter. ok is false for a table that has no
-// base chain on the hook.
+// first, and tables of the two variants share a place. ok is false for a table
+// that has no base chain on the hook.
+//
+// The numbers are those of enum nf_ip_hook_priorities in
+// include/uapi/linux/netfilter_ipv4.h, where connection tracking itself has
+// -200. iptables-nft gives the security table 150 instead of 50 (xtables_ipv4
+// in iptables/nft.c), which puts it behind source NAT.
 func (v Variant) Priority(h Hook, t Table) (priority int, ok bool) {
-	if !slices.Contains(HooksOf(t), h) {
+	switch {
+	case !slices.Contains(hooksOf[t], h):
 		return 0, false
-	}
-	switch t {
-	case Raw:
+	case t == Raw:
 		return -300, true
-	case Mangle:
+	case t == Mangle:
 		return -150, true
-	case NAT:
-		if h == Prerouting || h == Output {
-			return -100, true
-		}
+	case t == NAT && (h == Prerouting || h == Output): // destination NAT
+		return -100, true
+	case t == NAT:
 		return 100, true
-	case Security:
-		if v == NFTables {
-			return 150, true
-		}
+	case t == Security && v == NFTables:
+		return 150, true
+	case t == Security:
 		return 50, true
 	}
-	return 0, true
+	return 0, true // filter
 }
-
-// TablesAt is the order of Legacy, which the two variants share but for INPUT.
-func TablesAt(h Hook) []Table { return Legacy.TablesAt(h) }

@@ -57,8 +57,8 @@ const (
 	CWR
 )
 
-// String is the flags in tcpdump's letters, for example "S", "SA" or "PA";
-// empty when no flag is set.
+// String is a letter for each flag, for example "S", "SA" or "PA"; empty when
+// no flag is set.
 func (f TCPFlags) String() string {
 	const letters = "FSRPAUEC"
 	var b strings.Builder
@@ -70,6 +70,12 @@ func (f TCPFlags) String() string {
 	}
 	return b.String()
 }
+
+// Identity is a fingerprint of the bits of a packet that NAT, forwarding and
+// TTL leave alone: protocol, IP ID, TCP sequence, acknowledgement and flags,
+// ICMP type and sequence, UDP length, payload. It is comparable, and meaningful
+// within one run only.
+type Identity uint64
 
 // Packet is what is known of a packet from its headers.
 type Packet struct {
@@ -100,8 +106,8 @@ type Packet struct {
 // HasPorts says whether Src and Dst carry ports.
 func (p Packet) HasPorts() bool { return p.Proto == TCP || p.Proto == UDP }
 
-// Summary names the packet in one or two words: "SYN", "SYN ACK", "echo
-// request", "UDP". It is what a list of walks shows.
+// Summary names the packet in a few words: "SYN", "SYN ACK", "echo request",
+// "UDP"; a TCP segment without flags has none. It is what a list of walks shows.
 func (p Packet) Summary() string {
 	switch p.Proto {
 	case TCP:

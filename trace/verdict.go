@@ -16,6 +16,11 @@ const (
 	Reject   Verdict = "REJECT"
 )
 
+// Reached: the packet came to the rule and went on behind it, and whether it
+// matched cannot be told. The rule's target lets a packet go on whether or not
+// its matches, which must not run twice, hold.
+const Reached Verdict = "REACHED"
+
 // The targets that rewrite an address or a port.
 const (
 	DNAT       Verdict = "DNAT"
@@ -25,19 +30,8 @@ const (
 	Netmap     Verdict = "NETMAP"
 )
 
-// RewritesDestination says whether the target sets up destination NAT.
-// NETMAP does so in the chains on the way in, source NAT on the way out.
-func (v Verdict) RewritesDestination(h Hook) bool {
-	switch v {
-	case DNAT, Redirect:
-		return true
-	case Netmap:
-		return h == Prerouting || h == Output
-	}
-	return false
-}
-
-// RewritesSource says whether the target sets up source NAT.
+// RewritesSource says whether the target sets up source NAT. NETMAP does so in
+// the chains on the way out, destination NAT in those on the way in.
 func (v Verdict) RewritesSource(h Hook) bool {
 	switch v {
 	case SNAT, Masquerade:

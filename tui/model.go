@@ -57,7 +57,6 @@ type model struct {
 	w             words
 	keys          keyMap
 	palette       *palette
-	variant       trace.Variant
 	width, height int
 
 	player player
@@ -101,8 +100,9 @@ type (
 
 func newModel(c Config, send func()) *model {
 	w := newWords(c.Lang)
+	w.variant = c.Variant
 	return &model{cfg: c, w: w, keys: newKeyMap(w.m.Keys, send != nil), palette: newPalette(assets.ThemeFor(true)),
-		variant: c.Variant, player: newPlayer(), send: send}
+		player: newPlayer(), send: send}
 }
 
 // Init asks the terminal for its background, which decides the colours, and
@@ -137,7 +137,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 func (m *model) take(walks []trace.Walk) tea.Cmd {
 	for _, w := range walks {
 		m.player.take(w)
-		m.variant = variantOf(w, m.variant)
+		m.w.variant = variantOf(w, m.w.variant)
 	}
 	m.followCursor()
 	if m.ticking {

@@ -187,7 +187,7 @@ func TestSend(t *testing.T) {
 		t.Error("a second request while the first is on its way")
 	}
 	m.Update(sentMsg{errors.New("connection refused")})
-	if !strings.Contains(m.frame(), "sending failed: connection refused") {
+	if !strings.Contains(m.frame(), "no answer: connection refused") {
 		t.Error("the failure is not shown")
 	}
 	if press(m, "r") == nil || strings.Contains(m.frame(), "refused") {
@@ -210,7 +210,7 @@ func TestNothingToSend(t *testing.T) {
 func TestHelp(t *testing.T) {
 	m := newTestModel(t, "en", 80, 24, fixtureWalks()...)
 	press(m, "space", "?")
-	if !strings.Contains(m.frame(), "The words on") && !strings.Contains(m.frame(), "Keys") {
+	if !strings.Contains(m.frame(), "Help") || !strings.Contains(m.frame(), "Keys") {
 		t.Error("no help")
 	}
 	press(m, "end")

@@ -82,6 +82,7 @@ const (
 	offPath state = iota // not on this packet's path
 	ahead
 	passed
+	within // a table while the packet is in a chain that was called from it
 	here
 )
 
@@ -108,7 +109,11 @@ func newProgress(walk trace.Walk, i int) *progress {
 	for j := p.stay.from; j < p.stay.to; j++ {
 		p.visit(j)
 	}
-	p.states[stationOf(walk.Steps, i)] = here
+	now := stationOf(walk.Steps, i)
+	if now.chain != "" && now.chain != atNAT {
+		p.states[station{hook: now.hook, table: now.table}] = within
+	}
+	p.states[now] = here
 	for h := range p.hooks {
 		p.passConntrack(h)
 	}

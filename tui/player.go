@@ -166,7 +166,7 @@ func (p *player) toggle() {
 		p.open(p.current)
 		return
 	}
-	p.paused = !p.paused
+	p.paused, p.frame = !p.paused, 0 // at rest the packet is at its step's station
 }
 
 // forward pauses and goes one step on, into the next walk where this one ends.

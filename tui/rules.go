@@ -116,9 +116,13 @@ func (p rulesPanel) lines(walk trace.Walk, at int, body rect) []line {
 	if s.Table == trace.ConntrackTable {
 		return p.conntrack(s, w)
 	}
-	chain, known := p.rulesets[s.Node].Chain(s.Table, s.Chain)
-	if !known {
+	rules, known := p.rulesets[s.Node]
+	chain, ok := rules.Chain(s.Table, s.Chain)
+	switch {
+	case !known, !ok && s.Rule > 0:
 		return p.unknown(s, w)
+	case !ok: // nobody has put a rule into the table yet
+		chain = ruleset.Chain{Name: s.Chain, Policy: trace.Accept}
 	}
 	digits := len(itoa(len(chain.Rules)))
 	lines := p.called(walk, at, body)

@@ -13,14 +13,13 @@ const packetGlyph, stoppedGlyph = "●", "✗"
 // anchors and ways.
 type stage struct {
 	w       words
-	variant trace.Variant
 	p       *progress // nil before the first walk
 	anchors map[station]point
 	ways    map[[2]trace.Hook][]point
 }
 
-func newStage(w words, v trace.Variant, p *progress) *stage {
-	return &stage{w: w, variant: v, p: p, anchors: map[station]point{}, ways: map[[2]trace.Hook][]point{}}
+func newStage(w words, p *progress) *stage {
+	return &stage{w: w, p: p, anchors: map[station]point{}, ways: map[[2]trace.Hook][]point{}}
 }
 
 // The smallest room for the full stage; the compact one fits everything above 80x7.
@@ -110,7 +109,7 @@ const mostIndent = 6
 // rows lists a hook's tables, and the chains called from each, in at most limit lines.
 func (s *stage) rows(h trace.Hook, limit int) []row {
 	var rows []row
-	for _, t := range tablesOn(s.variant, h) {
+	for _, t := range tablesOn(s.w.variant, h) {
 		at := station{hook: h, table: t}
 		rows = append(rows, row{at: at, label: string(t)})
 		if s.p == nil {

@@ -91,7 +91,7 @@ func (c *compactStage) size(s *stage, h trace.Hook, spare int) int {
 // stands in its place.
 func (s *stage) tableCells(h trace.Hook, wide bool) []tableCell {
 	var out []tableCell
-	for _, t := range tablesOn(s.variant, h) {
+	for _, t := range tablesOn(s.w.variant, h) {
 		at := station{hook: h, table: t}
 		c := tableCell{at: at, label: string(t)}
 		if t == trace.ConntrackTable && !wide {
@@ -160,7 +160,8 @@ func (s *stage) compactWays(g *grid, r rect, c compactStage) {
 	g.way(s.leaving(), point{right(post), c.y}, point{r.x + r.w - 1, c.y})
 	g.way(s.between(trace.Prerouting, trace.Input), point{rx, c.y + 1}, point{rx, in.y})
 	s.compactProcess(g, right(in), out.x, c.y2)
-	s.compactReroute(g, px, out, post)
+	// The boxes touch: the way runs in their borders.
+	g.way(s.between(trace.Output, trace.Postrouting), point{px, out.y}, point{px, post.y + 2})
 
 	s.ways[[2]trace.Hook{trace.Prerouting, trace.Forward}] = []point{{right(pre) - 1, c.y}, {fwd.x, c.y}}
 	s.ways[[2]trace.Hook{trace.Prerouting, trace.Input}] = []point{{right(pre) - 1, c.y}, {rx, c.y}, {rx, in.y}}
@@ -178,17 +179,6 @@ func (s *stage) compactProcess(g *grid, from, to, y int) {
 	g.way(s.delivering(), point{from, y}, point{x - 1, y})
 	g.text(x, y, label, s.process().look())
 	g.way(s.sending(), point{x + width(label), y}, point{to - 1, y})
-}
-
-// compactReroute draws the way from OUTPUT up to POSTROUTING. The boxes touch,
-// so it runs in their borders, and the routing is named beside it.
-func (s *stage) compactReroute(g *grid, x int, out, post rect) {
-	st := s.between(trace.Output, trace.Postrouting)
-	g.way(st, point{x, out.y}, point{x, post.y + 2})
-	label := " " + s.w.m.Screen.RoutingShort + " "
-	if at := x - width(label) - 1; at > out.x+width(trace.Output.String())+4 {
-		g.text(at, out.y, label, st.look())
-	}
 }
 
 // drawCalls writes the chains of the packet's table, in the order in which it

@@ -166,7 +166,8 @@ func (s *stage) fullWays(g *grid, r rect, f fullStage) {
 	y2 := f.process.y + 1
 	g.way(s.delivering(), point{right(in), y2}, point{f.process.x - 1, y2})
 	g.way(s.sending(), point{right(f.process), y2}, point{out.x - 1, y2})
-	s.rerouting(g, point{px, out.y - 1}, point{px, post.y + post.h})
+	s.routedOut(g, right(f.process), out.x, y2-1)
+	g.way(s.between(trace.Output, trace.Postrouting), point{px, out.y - 1}, point{px, post.y + post.h})
 	s.interfaces(g, f, y)
 
 	s.ways[[2]trace.Hook{trace.Prerouting, trace.Forward}] = []point{{right(pre) - 1, y}, {fwd.x, y}}
@@ -175,13 +176,13 @@ func (s *stage) fullWays(g *grid, r rect, f fullStage) {
 	s.ways[[2]trace.Hook{trace.Output, trace.Postrouting}] = []point{{px, out.y}, {px, post.y + post.h - 1}}
 }
 
-// rerouting draws the way from OUTPUT up to POSTROUTING with the routing on it.
-func (s *stage) rerouting(g *grid, from, to point) {
-	st := s.between(trace.Output, trace.Postrouting)
-	g.way(st, from, to)
-	label := " " + s.w.m.Screen.Reroute + " "
-	y := (from.y + to.y + 1) / 2
-	g.text(from.x-width(label)/2, y, label, st.look())
+// routedOut names the routing decision on the way from the local process to
+// OUTPUT: the kernel makes it before the hook, and again only where a rule
+// changes what it depends on.
+func (s *stage) routedOut(g *grid, from, to, y int) {
+	if label := s.w.m.Screen.RoutingShort; to-from >= width(label)+2 {
+		g.text(from+(to-from-width(label))/2, y, label, s.sending().look())
+	}
 }
 
 // interfaces writes the names of the interfaces on the ways in and out.

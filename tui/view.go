@@ -74,7 +74,7 @@ func (m *model) drawStage(g *grid, l layout, part float64) {
 		}
 		g.text(r.x+2, r.y-1, " "+fit(title, r.w-6)+" ", boldLook)
 	}
-	s := newStage(m.w, m.variant, m.progress())
+	s := newStage(m.w, m.progress())
 	s.draw(g, r)
 	s.drawPacket(g, part)
 }

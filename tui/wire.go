@@ -26,7 +26,7 @@ func (s state) look() look {
 		return plainLook
 	case passed:
 		return passedLook
-	case here:
+	case within, here:
 		return packetLook
 	}
 	return faintLook
@@ -39,6 +39,8 @@ func (s state) sign() string {
 		return "○"
 	case passed, here:
 		return "✓"
+	case within:
+		return "▾"
 	}
 	return " "
 }

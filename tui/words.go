@@ -12,9 +12,13 @@ import (
 
 // words says steps, verdicts and outcomes in a language. The screen and the
 // plain printer share it.
-type words struct{ m assets.Messages }
+type words struct {
+	m assets.Messages
+	// variant is that of the rulesets: it decides the order of the tables.
+	variant trace.Variant
+}
 
-func newWords(lang string) words { return words{assets.For(lang)} }
+func newWords(lang string) words { return words{m: assets.For(lang)} }
 
 // addr is an address as people write it: without the port where there is none.
 func addr(a netip.AddrPort) string {
@@ -84,8 +88,8 @@ func (w words) goesOn(s trace.Step) string {
 	if s.Rule == 0 {
 		return fill(v.Entered, "table", string(s.Table), "chain", s.Chain)
 	}
-	if target := targetOf(s.Text); target != "" {
-		return fill(v.Continue, "target", target)
+	if s.Target != "" {
+		return fill(v.Continue, "target", s.Target)
 	}
 	return v.CountsOnly
 }
@@ -146,7 +150,7 @@ func natName(s trace.Step) string {
 // next says where the packet goes that step i has let out of its table.
 func (w words) next(walk trace.Walk, i int) string {
 	s, n := walk.Steps[i], w.m.Next
-	if moreTables(walk, i) {
+	if w.moreTables(walk, i) {
 		return n.Table
 	}
 	switch s.Hook {
@@ -154,10 +158,8 @@ func (w words) next(walk trace.Walk, i int) string {
 		return n.Routing
 	case trace.Input:
 		return n.Process
-	case trace.Forward:
+	case trace.Forward, trace.Output:
 		return n.Postrouting
-	case trace.Output:
-		return n.Reroute
 	}
 	if s.Out == "" {
 		return n.Leaves
@@ -167,13 +169,13 @@ func (w words) next(walk trace.Walk, i int) string {
 
 // moreTables says whether the packet meets another table on the hook of step i.
 // Where the walk has not come further yet, the order of the tables tells.
-func moreTables(walk trace.Walk, i int) bool {
+func (w words) moreTables(walk trace.Walk, i int) bool {
 	s := walk.Steps[i]
 	if i+1 < len(walk.Steps) {
 		n := walk.Steps[i+1]
 		return n.Node == s.Node && n.Hook == s.Hook
 	}
-	tables := trace.TablesAt(s.Hook)
+	tables := w.variant.TablesAt(s.Hook)
 	return !walk.Done() && s.Table != tables[len(tables)-1]
 }
 
@@ -213,7 +215,21 @@ func (w words) outcome(walk trace.Walk) string {
 	if text == "" || !ok {
 		return w.outcomeWord(walk.Outcome)
 	}
-	return fill(text, "node", end.Node, "out", end.Out, "place", w.place(end))
+	return fill(text, "node", end.Node, "out", end.Out, "place", w.place(end), "where", w.whereLost(end.Hook))
+}
+
+// whereLost says where a packet that passed a hook last can have been lost.
+func (w words) whereLost(h trace.Hook) string {
+	m := w.m.Outcome
+	switch h {
+	case trace.Prerouting:
+		return m.LostRouting
+	case trace.Input:
+		return m.LostUpwards
+	case trace.Postrouting:
+		return m.LostLeaving
+	}
+	return m.LostBetween
 }
 
 // place names where a step happened: its rule, its policy, or its table.
@@ -280,14 +296,6 @@ func option(rule, name string) string {
 		return ""
 	}
 	return ws[i+1]
-}
-
-// targetOf is the target of a rule in the words of iptables-save.
-func targetOf(rule string) string {
-	if t := option(rule, "-j"); t != "" {
-		return t
-	}
-	return option(rule, "-g")
 }
 
 func fill(text string, pairs ...string) string { return assets.Fill(text, pairs...) }

@@ -19,7 +19,7 @@ func TestVerdictWords(t *testing.T) {
 		want string
 	}{
 		{with(func(s *trace.Step) { s.Verdict = trace.Continue }), "enters chain FORWARD of table filter"},
-		{with(func(s *trace.Step) { s.Rule, s.Verdict, s.Text = 1, trace.Continue, "-A FORWARD -j LOG --log-prefix x" }), "LOG: goes on with the next rule"},
+		{with(func(s *trace.Step) { s.Rule, s.Verdict, s.Target = 1, trace.Continue, "LOG" }), "LOG: goes on with the next rule"},
 		{with(func(s *trace.Step) { s.Rule, s.Verdict, s.Text = 1, trace.Continue, "-A FORWARD -p tcp" }), "no target: counted, goes on with the next rule"},
 		{with(func(s *trace.Step) { s.Rule, s.Verdict, s.Target = 1, trace.Jump, "DOCKER" }), "JUMP: continues in chain DOCKER"},
 		{with(func(s *trace.Step) { s.Rule, s.Verdict, s.Target = 1, trace.Goto, "DOCKER" }), "GOTO: continues in chain DOCKER, without coming back to this one"},
@@ -67,12 +67,12 @@ func TestOutcomeWords(t *testing.T) {
 		end  trace.Step
 		want string
 	}{
-		{trace.Delivered, rule, "delivered in host: passed INPUT, handed to the local process"},
+		{trace.Delivered, rule, "delivered in host: passed INPUT, up to the protocol or process it is for"},
 		{trace.Forwarded, rule, "forwarded: left host by eth1; what lies beyond is not traced"},
 		{trace.Dropped, rule, "dropped in host by filter/FORWARD rule 3"},
 		{trace.Dropped, policy, "dropped in host by the policy of filter/FORWARD"},
 		{trace.Rejected, rule, "rejected in host by filter/FORWARD rule 3"},
-		{trace.Lost, conntrack, "lost in host after conntrack in PREROUTING: stopped outside netfilter"},
+		{trace.Lost, conntrack, "lost in host after conntrack in PREROUTING, outside netfilter: at the routing decision (no route, forwarding off, reverse path filter …)"},
 		{trace.Unfinished, rule, "unfinished: the trace ended before the walk did"},
 		{"", rule, "on its way"},
 	} {

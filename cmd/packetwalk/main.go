@@ -10,9 +10,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"syscall"
 
-	"charm.land/fang/v2"
 	"github.com/spf13/cobra"
 )
 
@@ -31,6 +32,12 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// inputError is a wrong call too, but what is wrong is the input: no help on
+// calls helps there.
+type inputError struct{ error }
+
+func (e inputError) Unwrap() error { return e.error }
+
 // exitError ends the program with a code and no further word.
 type exitError int
 
@@ -39,15 +46,32 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	os.Exit(exitCode(fang.Execute(ctx, newRoot(),
-		fang.WithVersion(version), fang.WithErrorHandler(printError), fang.WithoutManpage())))
+	// As the first process of its namespace the program could not die of
+	// SIGPIPE; a write that nobody reads is told by its error instead.
+	signal.Ignore(syscall.SIGPIPE)
+	findSystemCommands()
+	err := newRoot().ExecuteContext(ctx)
+	printError(os.Stderr, err)
+	os.Exit(exitCode(err))
+}
+
+// findSystemCommands makes sure that iptables is found: an ordinary user's PATH
+// may lack the folders that it is in.
+func findSystemCommands() {
+	path := os.Getenv("PATH")
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if !slices.Contains(filepath.SplitList(path), dir) {
+			path += string(filepath.ListSeparator) + dir
+		}
+	}
+	os.Setenv("PATH", path)
 }
 
 func exitCode(err error) int {
 	var usage usageError
 	var code exitError
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, syscall.EPIPE): // whoever read has seen enough
 		return exitDone
 	case errors.As(err, &code):
 		return int(code)
@@ -57,14 +81,15 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-func printError(w io.Writer, _ fang.Styles, err error) {
+func printError(w io.Writer, err error) {
 	var code exitError
-	if errors.As(err, &code) {
+	if err == nil || errors.As(err, &code) || errors.Is(err, syscall.EPIPE) {
 		return
 	}
 	fmt.Fprintln(w, "packetwalk:", err)
 	var usage usageError
-	if errors.As(err, &usage) {
+	var input inputError
+	if errors.As(err, &usage) && !errors.As(err, &input) {
 		fmt.Fprintln(w, "See packetwalk --help.")
 	}
 }
@@ -76,9 +101,13 @@ func newRoot() *cobra.Command {
 		Long: "packetwalk shows one packet's walk through the Linux network stack: every iptables table, chain and rule it meets, " +
 			"every address that NAT rewrites, and where and why it ends.\n\n" +
 			"Without a command, on a terminal, it offers the scenarios to choose from.",
-		Args: noArgs,
-		RunE: pick,
+		Args:          noArgs,
+		RunE:          pick,
+		Version:       version,
+		SilenceErrors: true, // main prints them
+		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("packetwalk {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	addRunFlags(root)
 	for _, c := range []*cobra.Command{newRun(), newList(), newCheck(), newDoctor(), newVersion()} {

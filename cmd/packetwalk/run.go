@@ -122,11 +122,11 @@ func loadScenario(name string) (scenarios.Scenario, error) {
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return scenarios.Scenario{}, usageError{fmt.Errorf("reading the scenario: %w", err)}
+		return scenarios.Scenario{}, usageError{inputError{fmt.Errorf("reading the scenario: %w", err)}}
 	}
 	s, err := scenarios.Parse(name, data)
 	if err != nil {
-		return s, usageError{err}
+		return s, usageError{inputError{err}}
 	}
 	return s, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -26,6 +25,9 @@ func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) err
 		code, err := lab.Reexec(context.WithoutCancel(ctx))
 		if err != nil {
 			return err
+		}
+		if code == exitDone {
+			return nil
 		}
 		return exitError(code)
 	}
@@ -59,8 +61,7 @@ func startRun(ctx context.Context, s scenarios.Scenario, flags runFlags) (*run, 
 	}
 	for _, n := range s.Topology.Nodes {
 		config.Targets = append(config.Targets, nflog.Target{
-			Node: n.Name, Namespace: l.Node(n.Name), Tables: trace.Tables(),
-			Backends: []nflog.Backend{{Family: trace.IPv4, Command: lab.Command(flags.iptables).Iptables}},
+			Node: n.Name, Namespace: l.Node(n.Name), Tables: trace.Tables(), Backends: backends(s.Topology, flags.iptables),
 		})
 	}
 	t, err := live.Start(ctx, config)
@@ -68,6 +69,18 @@ func startRun(ctx context.Context, s scenarios.Scenario, flags runFlags) (*run, 
 		return nil, errors.Join(err, l.Close())
 	}
 	return &run{s, flags, l, t}, nil
+}
+
+// backends are the implementations of iptables to trace in a lab: that for IPv6
+// only where the lab has IPv6, since otherwise all that it would show is what
+// machines say unasked.
+func backends(t lab.Topology, variant string) []nflog.Backend {
+	c := lab.Command(variant)
+	all := []nflog.Backend{{Family: trace.IPv4, Command: c.Iptables}}
+	if t.HasIPv6() {
+		all = append(all, nflog.Backend{Family: trace.IPv6, Command: c.Iptables6})
+	}
+	return all
 }
 
 // close ends the trace and the lab. It must not be cut short by what ended the run.
@@ -105,11 +118,11 @@ func (r *run) draw(ctx context.Context) error {
 }
 
 const (
-	// calm is how long nothing may happen before a printed run counts as over:
-	// longer than TCP takes to acknowledge (net/ipv4/tcp: at most 200 ms, and
-	// at once what ends a connection).
+	// calm is how long nothing may happen before a printed run counts as over.
+	// What ends a connection is acknowledged at once.
 	calm = 50 * time.Millisecond
-	// patience is how long walks that do not end are waited for.
+	// patience is how long walks that do not end are waited for, once the
+	// request has had its answer or has given up.
 	patience = 6 * time.Second
 )
 
@@ -136,10 +149,15 @@ func (r *run) print(ctx context.Context, w io.Writer) error {
 	if err == nil {
 		err = out.end(r.request(), answer, sendErr, r.trace.Lost())
 	}
-	if err == nil && sendErr != nil {
-		err = fmt.Errorf("the request %q got no answer: %w", r.request().Command(), sendErr)
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return errors.New("interrupted")
+	case sendErr != nil:
+		return exitError(exitFailed) // printed as what the request brought
 	}
-	return err
+	return nil
 }
 
 // printer is one way to print a run.

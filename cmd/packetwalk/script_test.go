@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"os"
 	"slices"
@@ -82,10 +81,10 @@ type object struct {
 // checkWalks holds the output of a run of publish-port to what is promised of it.
 func checkWalks(ts *testscript.TestScript, neg bool, args []string) {
 	var objects []object
-	for s := bufio.NewScanner(strings.NewReader(ts.ReadFile("stdout"))); s.Scan(); {
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
 		var o object
-		if err := json.Unmarshal(s.Bytes(), &o); err != nil {
-			ts.Fatalf("%v in %q", err, s.Text())
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			ts.Fatalf("%v in %q", err, line)
 		}
 		objects = append(objects, o)
 	}

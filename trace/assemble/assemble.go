@@ -40,6 +40,10 @@ type Config struct {
 	// that they come in their true order, and Rush how long they wait for that
 	// at the most. Defaults 2 ms and 20 ms.
 	Calm, Rush time.Duration
+	// Gather is how long a walk that is under way waits before it is handed out
+	// for the first time, so that the packets before it are known by then.
+	// Default 25 ms.
+	Gather time.Duration
 	// Settle is how long a leg that could be complete waits for a visit to the
 	// nat table that may or may not come. Default 100 ms.
 	Settle time.Duration
@@ -54,7 +58,7 @@ type Config struct {
 
 func (c *Config) setDefaults() {
 	for d, v := range map[*time.Duration]time.Duration{
-		&c.Calm: 2 * time.Millisecond, &c.Rush: 20 * time.Millisecond, &c.Reorder: 250 * time.Millisecond, &c.Settle: 100 * time.Millisecond,
+		&c.Calm: 2 * time.Millisecond, &c.Rush: 20 * time.Millisecond, &c.Gather: 25 * time.Millisecond, &c.Reorder: 250 * time.Millisecond, &c.Settle: 100 * time.Millisecond,
 		&c.LostAfter: time.Second, &c.LostOnWire: 4 * time.Second,
 	} {
 		if *d == 0 {
@@ -125,7 +129,7 @@ func (a *Assembler) legOf(e trace.Event) *leg {
 			}
 		}
 	}
-	l := &leg{node: e.Node, first: e}
+	l := &leg{node: e.Node, first: e, arrived: a.newest}
 	a.legs[e.Packet.Identity] = append(a.legs[e.Packet.Identity], l)
 	return l
 }
@@ -180,7 +184,7 @@ func (a *Assembler) learn(l *leg, entries []entry) {
 		renamed = a.flows.learn(e.event.Packet, l.walk.flow) || renamed
 	}
 	if renamed {
-		a.draw(l.walk)
+		l.walk.build()
 	}
 }
 
@@ -280,6 +284,8 @@ func (a *Assembler) Finish() {
 		a.begin(l)
 	}
 	for _, w := range a.walks {
+		a.decideOpen(w, a.newest.Add(a.config.Settle))
+		a.settle(w, a.newest)
 		if w.outcome == "" {
 			a.end(w, trace.Unfinished, a.newest)
 		}
@@ -295,7 +301,8 @@ func (a *Assembler) Take(now time.Time, done bool) []trace.Walk {
 	var ready []*walk
 	calm := now.Sub(a.newest) >= a.config.Calm
 	for _, w := range a.walks {
-		if !w.changed || done && (w.outcome == "" || w.shown || a.precededBy(w, now)) {
+		wanted := w.changed && (!done || w.outcome != "" && !w.shown)
+		if !wanted || w.id == 0 && a.mustWait(w, now, done) {
 			continue
 		}
 		calm = calm || now.Sub(w.since) >= a.config.Rush
@@ -313,12 +320,22 @@ func (a *Assembler) Take(now time.Time, done bool) []trace.Walk {
 	return out
 }
 
-// precededBy says whether a walk of the same flow began before this one and may
-// still come to its end in time to be handed out first.
-func (a *Assembler) precededBy(w *walk, now time.Time) bool {
+// mustWait says whether a walk that was not handed out yet must wait for another
+// of its flow that began before it and may still be ready in time: that is done
+// or, where walks are handed out under way, has been gathered.
+func (a *Assembler) mustWait(w *walk, now time.Time, done bool) bool {
+	gathering := func(v *walk) bool { return now.Sub(v.first().arrived) < a.config.Gather }
+	if !done && gathering(w) {
+		return true
+	}
 	return slices.ContainsFunc(a.walks, func(v *walk) bool {
-		return v != w && !v.shown && v.outcome == "" && v.flow.root() == w.flow.root() &&
-			v.began().Before(w.began()) && now.Sub(v.last().touched) < a.config.Reorder
+		if v == w || v.id != 0 || v.flow.root() != w.flow.root() || !v.began().Before(w.began()) {
+			return false
+		}
+		if !done {
+			return gathering(v)
+		}
+		return v.outcome == "" && now.Sub(v.last().touched) < a.config.Reorder
 	})
 }
 

@@ -387,8 +387,8 @@ func TestPacketFromAnUntracedNeighbourIsNotHeldBack(t *testing.T) {
 	s := newScript(t)
 	s.packet(1, trace.ACK, "192.168.23.1:4000", "192.168.23.149:80")
 	s.events("host PREROUTING raw/PREROUTING empty in=ens33")
-	if w := s.a.Take(s.now.Add(5*time.Millisecond), false); len(w) != 0 {
-		t.Errorf("a packet that a traced node may have sent was shown at once: %+v", w)
+	if w := s.a.Take(s.now.Add(30*time.Millisecond), false); len(w) != 0 {
+		t.Errorf("a packet that a traced node may have sent was shown too early: %+v", w)
 	}
 	s.wait(300 * time.Millisecond)
 	if w := s.a.Take(s.now, false); len(w) != 1 {
@@ -396,7 +396,7 @@ func TestPacketFromAnUntracedNeighbourIsNotHeldBack(t *testing.T) {
 	}
 	s.packet(2, trace.ACK, "192.0.2.1:4000", "192.168.23.149:80")
 	s.events("host PREROUTING raw/PREROUTING empty in=wan")
-	if w := s.a.Take(s.now.Add(5*time.Millisecond), false); len(w) != 1 {
+	if w := s.a.Take(s.now.Add(30*time.Millisecond), false); len(w) != 1 {
 		t.Errorf("a packet that no traced node can have sent: %d walks, want 1", len(w))
 	}
 }
@@ -439,6 +439,48 @@ func TestWalkWaitsForTheMiddle(t *testing.T) {
 	s.wait(10 * time.Millisecond)
 	if got := s.walks(); len(got) != 8 || got[4] != "host nat/POSTROUTING 0 ACCEPT (policy)" {
 		t.Errorf("%q, want one walk of seven steps", got)
+	}
+}
+
+// Under way, too, walks are numbered in the order of their packets: here the
+// reader of the namespace that sent the first one is behind.
+func TestWalksUnderWayComeInOrder(t *testing.T) {
+	s := newScript(t)
+	s.packet(2, trace.SYN|trace.ACK, "172.17.0.2:80", "192.168.23.1:4000")
+	s.last.KernelTime = true
+	s.now = epoch.Add(10 * time.Millisecond)
+	s.events("c1 OUTPUT mangle/OUTPUT empty out=eth0 ct=ESTABLISHED")
+	s.packet(1, trace.SYN, "192.168.23.1:4000", "172.17.0.2:80")
+	s.last.KernelTime = true
+	first := s.event(strings.Fields("client OUTPUT mangle/OUTPUT empty out=eth0 ct=NEW"))
+	first.Time = epoch
+	s.now = s.now.Add(5 * time.Millisecond)
+	s.a.Add(first, s.now)
+	s.wait(30 * time.Millisecond)
+	walks := s.a.Take(s.now, false)
+	if len(walks) != 2 || walks[0].Packet.Seq != 1 || walks[0].ID != 1 || walks[0].Flow != 1 || walks[1].Flow != 1 {
+		t.Errorf("%+v, want the SYN as walk 1 and the answer as walk 2 of flow 1", walks)
+	}
+}
+
+// What a rule of the nat table made of a packet that was not seen again is told
+// by the rule's text.
+func TestTranslationOfALostPacket(t *testing.T) {
+	for text, want := range map[string]string{
+		"-A DOCKER -p tcp -j DNAT --to-destination 172.17.0.2:80":         "172.17.0.2:80",
+		"-A DOCKER -p tcp -j DNAT --to-destination 172.17.0.2":            "172.17.0.2:8080",
+		"-A DOCKER -p tcp -j DNAT --to-destination 172.17.0.2-172.17.0.9": "192.168.23.149:8080",
+	} {
+		s := newScript(t)
+		s.packet(1, trace.SYN, "192.0.2.1:4000", "192.168.23.149:8080")
+		e := s.event(strings.Fields("host PREROUTING nat/DOCKER 1:DNAT in=wan"))
+		e.Probe.Text = text
+		s.a.Add(e, s.now)
+		s.wait(2 * time.Second)
+		walks := s.a.Take(s.now, true)
+		if len(walks) != 1 || walks[0].Outcome != trace.Lost || walks[0].Steps[0].Dst.String() != want {
+			t.Errorf("%s: %+v, want a lost walk to %s", text, walks, want)
+		}
 	}
 }
 

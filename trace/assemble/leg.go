@@ -13,7 +13,8 @@ type leg struct {
 	node    string
 	first   trace.Event
 	entries []entry
-	touched time.Time
+	arrived time.Time // when the first event was read
+	touched time.Time // when the newest was
 	walk    *walk
 	next    *leg
 
@@ -256,18 +257,6 @@ func (l *leg) applyPolicy(e trace.Event) {
 	if l.policy == trace.Drop {
 		l.ended = trace.Dropped
 	}
-}
-
-// decideReached settles whether the rule that was reached last matched, now
-// that the next event is known; nil means that none came. Reached and not
-// passed is matched; and so is a jump whose chain was entered.
-func (l *leg) decideReached(next *trace.Event) {
-	e := *l.reached
-	l.reached = nil
-	if next != nil && next.Probe.Kind == trace.Passed && next.Probe.Chain == e.Probe.Chain && next.Probe.Rule == e.Probe.Rule {
-		return
-	}
-	l.match(e)
 }
 
 // complete says whether the packet has passed every probed table of its hook.

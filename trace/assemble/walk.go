@@ -1,6 +1,9 @@
 package assemble
 
 import (
+	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"packetwalk/trace"
@@ -18,6 +21,8 @@ type walk struct {
 	since   time.Time
 	shown   bool
 }
+
+func (w *walk) first() *leg { return w.legs[0] }
 
 func (w *walk) last() *leg { return w.legs[len(w.legs)-1] }
 
@@ -44,13 +49,8 @@ func (a *Assembler) settle(w *walk, now time.Time) {
 	if w.outcome != "" {
 		return
 	}
-	l := w.last()
-	quiet := now.Sub(l.touched)
-	if l.reached != nil && quiet >= a.config.Settle && l.reached.Probe.Verdict != trace.Continue {
-		l.decideReached(nil)
-		a.grown(w, now)
-	}
-	outcome := a.outcome(l, now)
+	a.decideOpen(w, now)
+	outcome := a.outcome(w.last(), now)
 	if outcome == "" {
 		return
 	}
@@ -61,6 +61,18 @@ func (a *Assembler) settle(w *walk, now time.Time) {
 		}
 	}
 	a.end(w, outcome, now)
+}
+
+// decideOpen settles whether a rule matched that a packet has reached and not
+// passed for a while. Any leg can end like that: where the kernel asks no more
+// tables, no event of the same namespace follows.
+func (a *Assembler) decideOpen(w *walk, now time.Time) {
+	for _, l := range w.legs {
+		if l.reached != nil && now.Sub(l.touched) >= a.config.Settle {
+			l.decideReached(nil)
+			a.grown(w, now)
+		}
+	}
 }
 
 // outcome says how the packet's last leg ended; empty where it is still open.
@@ -89,12 +101,7 @@ func (a *Assembler) passed(l *leg, now time.Time) bool {
 
 // draw draws the walk up as a value.
 func (a *Assembler) draw(w *walk) trace.Walk {
-	b := builder{walk: w, origins: map[int]*walk{}}
-	for _, l := range w.legs {
-		for _, e := range l.entries {
-			b.entry(l, e)
-		}
-	}
+	b := w.build()
 	out := trace.Walk{
 		ID: a.number(w), Flow: a.flows.number(w.flow), Packet: w.legs[0].first.Packet,
 		Steps: b.steps, Outcome: w.outcome, End: -1,
@@ -112,6 +119,19 @@ func (a *Assembler) draw(w *walk) trace.Walk {
 	}
 	clampTimes(out.Steps, b.kernel)
 	return out
+}
+
+// build puts the steps of the walk together. On the way the flow learns of
+// the translations that rules have set up.
+func (w *walk) build() *builder {
+	b := &builder{walk: w, origins: map[int]*walk{}}
+	for _, l := range w.legs {
+		for _, e := range l.entries {
+			b.entry(l, e)
+		}
+	}
+	b.unseen()
+	return b
 }
 
 // builder puts the steps of a walk together, and finds what changed between them.
@@ -171,6 +191,34 @@ func (b *builder) rewritten(before, after trace.Event) {
 		b.origins[len(b.steps)] = r.walk
 	}
 	b.add(step, before.KernelTime)
+}
+
+// unseen says what a last rule of the nat table made of the packet where no
+// later event shows it, as far as the rule's text tells: one address, and
+// perhaps one port.
+func (b *builder) unseen() {
+	if len(b.steps) == 0 {
+		return
+	}
+	s := &b.steps[len(b.steps)-1]
+	option, field := "--to-destination", &s.Dst
+	switch s.Verdict {
+	case trace.DNAT:
+	case trace.SNAT:
+		option, field = "--to-source", &s.Src
+	default:
+		return
+	}
+	words := strings.Fields(s.Text)
+	i := slices.Index(words, option)
+	if s.Table != trace.NAT || i < 0 || i+1 == len(words) {
+		return
+	}
+	if to, err := netip.ParseAddrPort(words[i+1]); err == nil {
+		*field = to
+	} else if to, err := netip.ParseAddr(words[i+1]); err == nil {
+		*field = netip.AddrPortFrom(to, field.Port())
+	}
 }
 
 // clampTimes pulls the times that are not the kernel's back to the next one

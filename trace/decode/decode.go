@@ -82,8 +82,8 @@ func packet6(data []byte, depth int) (trace.Packet, error) {
 	proto, payload, fragment := skipExtensions(data[6], data[header:])
 	p.Proto = trace.Proto(proto)
 	id := identity{}
-	id.add(6, uint64(proto), uint64(flowLabel), uint64(fragment))
-	if fragment>>3 == 0 {
+	id.add(6, uint64(proto), uint64(flowLabel), uint64(fragment.offset), uint64(fragment.id))
+	if fragment.offset == 0 {
 		transport(&p, &id, payload, depth)
 	} else {
 		id.bytes(payload)
@@ -92,10 +92,16 @@ func packet6(data []byte, depth int) (trace.Packet, error) {
 	return p, nil
 }
 
+// fragment6 is an IPv6 fragment header (RFC 8200, section 4.5): where in the
+// packet, in bytes, the fragment belongs, and which packet it is a part of.
+type fragment6 struct {
+	offset uint16
+	id     uint32
+}
+
 // skipExtensions walks the IPv6 extension headers (RFC 8200, section 4) to the
-// transport header. fragment holds the fragment's identification in its upper
-// and its offset field in its lower 16 bits; 0 where there is none.
-func skipExtensions(next uint8, data []byte) (proto uint8, rest []byte, fragment uint32) {
+// transport header, or to the data of a fragment that does not begin with it.
+func skipExtensions(next uint8, data []byte) (proto uint8, rest []byte, fragment fragment6) {
 	const hopByHop, routing, fragmentHeader, authentication, destination = 0, 43, 44, 51, 60
 	for {
 		var size int
@@ -108,7 +114,10 @@ func skipExtensions(next uint8, data []byte) (proto uint8, rest []byte, fragment
 			size = 4 * (2 + int(data[1]))
 		case next == fragmentHeader:
 			size = 8
-			fragment = uint32(binary.BigEndian.Uint16(data[2:]) &^ 7)
+			fragment = fragment6{binary.BigEndian.Uint16(data[2:]) &^ 7, binary.BigEndian.Uint32(data[4:])}
+			if fragment.offset != 0 {
+				return data[0], data[size:], fragment
+			}
 		default:
 			return next, data, fragment
 		}

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strings"
 
-	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -20,6 +20,9 @@ import (
 // the calling thread and returns what it printed.
 func run(ctx context.Context, command, input string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, command, args...)
+	// Whoever cleans up after us must find all that we did: no command of ours
+	// may go on when we are gone. It does its work in whole transactions.
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
 	if err := cmd.Run(); err != nil {
@@ -51,6 +54,11 @@ func save(ctx context.Context, command string, tables []trace.Table) (string, er
 	return all.String(), nil
 }
 
+// counters are those of chains in a listing, which change with every packet.
+var counters = regexp.MustCompile(`(?m)\[\d+:\d+\]$|^#.*$`)
+
+func withoutCounters(listing string) string { return counters.ReplaceAllString(listing, "") }
+
 // remove deletes the probes from the rulesets. It must run on a thread in the
 // network namespace.
 func (t *Tracer) remove(ctx context.Context) error {
@@ -78,20 +86,35 @@ func (b Backend) removeProbes(ctx context.Context, ofRun func(run string) bool) 
 	if variant == trace.NFTables {
 		return deleteByHandle(b.Family, ofRun)
 	}
+	// Somebody else may change the rules between the look and the deletion,
+	// which then fails as a whole.
+	const patience = 5
+	for range patience {
+		var done bool
+		if done, err = b.removeBySpecification(ctx, ofRun); done {
+			return nil
+		}
+	}
+	return err
+}
+
+// removeBySpecification deletes the probes that it sees, and says whether none
+// is left.
+func (b Backend) removeBySpecification(ctx context.Context, ofRun func(run string) bool) (done bool, err error) {
 	text, err := save(ctx, b.Command, trace.Tables())
 	if err != nil {
-		return err
+		return false, err
 	}
 	rules, err := ruleset.Parse(text)
 	if err != nil {
-		return fmt.Errorf("%s-save: %w", b.Command, err)
+		return false, fmt.Errorf("%s-save: %w", b.Command, err)
 	}
 	script := Removal(rules, ofRun)
 	if script == "" {
-		return nil
+		return true, nil
 	}
 	_, err = run(ctx, b.Command+"-restore", script, "--noflush", "--wait")
-	return err
+	return err == nil, err
 }
 
 // deleteByHandle deletes the probes of some runs from nf_tables, in one
@@ -101,41 +124,40 @@ func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
 	if err != nil {
 		return err
 	}
-	conn, err := nftables.New()
-	if err != nil {
-		return err
-	}
 	made := map[trace.Table]map[string]Origin{}
+	var requests []netlink.Message
 	for _, p := range probes {
 		if !ofRun(p.prefix.Run) {
 			continue
 		}
-		if err := conn.DelRule(p.rule); err != nil {
-			return err
-		}
+		requests = append(requests, deleteRequest(nftFamily(family), unix.NFT_MSG_DELRULE,
+			netlink.Attribute{Type: unix.NFTA_RULE_TABLE, Data: append([]byte(p.table), 0)},
+			netlink.Attribute{Type: unix.NFTA_RULE_CHAIN, Data: append([]byte(p.chain), 0)},
+			netlink.Attribute{Type: unix.NFTA_RULE_HANDLE, Data: p.handle}))
 		if p.prefix.Origin != Existed {
-			table := trace.Table(p.rule.Table.Name)
-			if made[table] == nil {
-				made[table] = map[string]Origin{}
+			if made[p.table] == nil {
+				made[p.table] = map[string]Origin{}
 			}
-			made[table][p.rule.Chain.Name] = p.prefix.Origin
+			made[p.table][p.chain] = p.prefix.Origin
 		}
 	}
-	if err := conn.Flush(); err != nil {
+	if err := deleteAll(requests); err != nil {
 		return err
 	}
-	return deleteMade(family, made)
+	return deleteAll(deleteRequests(nftFamily(family), made))
 }
 
 // attachedProbe is a probe found in nf_tables.
 type attachedProbe struct {
-	rule   *nftables.Rule // table, chain and handle
+	table  trace.Table
+	chain  string
+	handle []byte // as the kernel writes it
 	prefix Prefix
 }
 
-// listProbes finds the probes of every run in nf_tables. It reads
-// the kernel's dump without taking rules apart, since other people's rules may
-// hold expressions that no library knows.
+// listProbes finds the probes of every run in nf_tables. It reads the kernel's
+// dump without taking rules apart, since other people's rules may hold
+// expressions that no library knows.
 func listProbes(family trace.Family) ([]attachedProbe, error) {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
@@ -158,18 +180,21 @@ func listProbes(family trace.Family) ([]attachedProbe, error) {
 		if !ok {
 			continue
 		}
-		r, err := ruleAddress(family, m.Data[4:]) // behind struct nfgenmsg
+		p, err := readRule(m.Data[4:]) // behind struct nfgenmsg
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("reading an nf_tables rule: %w", err)
 		}
-		probes = append(probes, attachedProbe{r, prefix})
+		p.prefix = prefix
+		probes = append(probes, p)
 	}
 	return probes, nil
 }
 
 // findPrefix finds a log prefix, which ends with a zero byte, in a dumped rule.
+// The log expression is the rule's last: what its matches hold before it, such
+// as a comment, does not count.
 func findPrefix(data []byte) (Prefix, bool) {
-	i := bytes.Index(data, []byte(prefixMark))
+	i := bytes.LastIndex(data, []byte(prefixMark))
 	if i < 0 {
 		return Prefix{}, false
 	}
@@ -177,28 +202,22 @@ func findPrefix(data []byte) (Prefix, bool) {
 	return ParsePrefix(string(text))
 }
 
-// ruleAddress reads table, chain and handle of a dumped rule.
-func ruleAddress(family trace.Family, data []byte) (*nftables.Rule, error) {
+// readRule reads table, chain and handle of a dumped rule.
+func readRule(data []byte) (attachedProbe, error) {
 	ad, err := netlink.NewAttributeDecoder(data)
 	if err != nil {
-		return nil, err
+		return attachedProbe{}, err
 	}
-	r := &nftables.Rule{
-		Table: &nftables.Table{Family: nftFamily(family)},
-		Chain: &nftables.Chain{},
-	}
+	var p attachedProbe
 	for ad.Next() {
 		switch ad.Type() {
 		case unix.NFTA_RULE_TABLE:
-			r.Table.Name = ad.String()
+			p.table = trace.Table(ad.String())
 		case unix.NFTA_RULE_CHAIN:
-			r.Chain.Name = ad.String()
+			p.chain = ad.String()
 		case unix.NFTA_RULE_HANDLE:
-			data := ad.Bytes()
-			for _, b := range data { // big endian
-				r.Handle = r.Handle<<8 | uint64(b)
-			}
+			p.handle = ad.Bytes()
 		}
 	}
-	return r, ad.Err()
+	return p, ad.Err()
 }

@@ -2,6 +2,7 @@ package nflog
 
 import (
 	"net"
+	"strconv"
 	"time"
 
 	gonflog "github.com/florianl/go-nflog/v2"
@@ -28,12 +29,13 @@ func (t *Tracer) handle(a gonflog.Attribute) {
 	}
 	packet, err := decode.Packet(*a.Payload)
 	if err != nil {
+		t.lost.Add(1) // as good as lost
 		return
 	}
 	e := trace.Event{
 		Node: t.target.Node, Probe: probe, Hook: trace.Hook(*a.Hook), Packet: packet, Time: now,
-		In: t.names.of(a.InDev), Out: t.names.of(a.OutDev),
-		PhysIn: t.names.of(a.PhysInDev), PhysOut: t.names.of(a.PhysOutDev),
+		In: t.name(a.InDev), Out: t.name(a.OutDev),
+		PhysIn: t.name(a.PhysInDev), PhysOut: t.name(a.PhysOutDev),
 	}
 	if a.Mark != nil {
 		e.Mark = *a.Mark
@@ -49,21 +51,27 @@ func (t *Tracer) count(seq *uint32) {
 	if seq == nil {
 		return
 	}
-	if t.started {
-		t.lost.Add(uint64(*seq - t.next))
-	}
-	t.next, t.started = *seq+1, true
+	t.lost.Add(uint64(*seq - t.next))
+	t.next = *seq + 1
+	t.overrun.Store(false)
 }
 
-// interfaceNames maps interface indexes to names. Indexes that it does not
-// know make it look again: interfaces come and go.
+// interfaceNames maps interface indexes to names.
 type interfaceNames map[uint32]string
 
-func (n interfaceNames) of(index *uint32) string {
+// name is the name of an interface. Interfaces come and go: an index that is
+// not known is looked for anew.
+func (t *Tracer) name(index *uint32) string {
 	if index == nil || *index == 0 {
 		return ""
 	}
-	return n[*index]
+	if _, known := t.names[*index]; !known {
+		_ = t.target.Namespace.Do(func() error { t.names.refresh(); return nil }) // without a name the event still counts
+		if _, known := t.names[*index]; !known {
+			t.names[*index] = "#" + strconv.FormatUint(uint64(*index), 10) // gone already
+		}
+	}
+	return t.names[*index]
 }
 
 // refresh must run on a thread in the network namespace.

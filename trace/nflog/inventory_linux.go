@@ -71,7 +71,7 @@ func (p Presence) discountProbes(family trace.Family) error {
 		return err
 	}
 	for _, probe := range probes {
-		table, chain := trace.Table(probe.rule.Table.Name), probe.rule.Chain.Name
+		table, chain := probe.table, probe.chain
 		switch probe.prefix.Origin {
 		case MadeTable:
 			delete(p, table)
@@ -80,33 +80,6 @@ func (p Presence) discountProbes(family trace.Family) error {
 		}
 	}
 	return nil
-}
-
-// deleteMade deletes the base chains and then the tables that came into being
-// for probes. What somebody else uses by now stays: the requests ask the kernel
-// to refuse where a chain holds rules or a table holds chains.
-func deleteMade(family trace.Family, made map[trace.Table]map[string]Origin) error {
-	requests := deleteRequests(nftFamily(family), made)
-	if len(requests) == 0 {
-		return nil
-	}
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	// One transaction is the quick way. It fails as a whole where one thing is
-	// in use; then each is tried by itself.
-	if err = transact(conn, requests...); err == nil {
-		return nil
-	}
-	var errs []error
-	for _, r := range requests {
-		if err := transact(conn, r); !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOENT) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // deleteRequests are the requests that delete chains and tables, chains first.
@@ -131,7 +104,8 @@ func deleteRequests(family nftables.TableFamily, made map[trace.Table]map[string
 // which would otherwise be deleted too (NLM_F_NONREC, include/uapi/linux/netlink.h).
 const nonRecursive netlink.HeaderFlags = 0x100
 
-// deleteRequest is the request to delete one chain or table if nothing is in it.
+// deleteRequest is the request to delete one rule, or one chain or table if
+// nothing is in it.
 func deleteRequest(family nftables.TableFamily, message uint16, attrs ...netlink.Attribute) netlink.Message {
 	data, err := netlink.MarshalAttributes(attrs)
 	if err != nil {
@@ -140,14 +114,45 @@ func deleteRequest(family nftables.TableFamily, message uint16, attrs ...netlink
 	return netlink.Message{
 		Header: netlink.Header{
 			Type:  netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | message),
-			Flags: netlink.Request | netlink.Acknowledge | nonRecursive,
+			Flags: netlink.Request | nonRecursive,
 		},
 		Data: append([]byte{byte(family), unix.NFNETLINK_V0, 0, 0}, data...),
 	}
 }
 
-// transact sends requests as one nf_tables transaction and returns the first
-// error of the kernel's answers.
+// deleteAll carries deletions out. What is gone already, and what somebody else
+// uses by now, is left as it is.
+func deleteAll(requests []netlink.Message) error {
+	if len(requests) == 0 {
+		return nil
+	}
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	// A transaction is one message on the socket. Without the right to exceed
+	// net.core.wmem_max the kernel gives less, and says so when it is too little.
+	_ = conn.SetWriteBuffer(transactionBuffer)
+	// One transaction is the quick way. It fails as a whole where one thing
+	// cannot be deleted; then each is tried by itself.
+	if err = transact(conn, requests...); err == nil {
+		return nil
+	}
+	var errs []error
+	for _, r := range requests {
+		if err := transact(conn, r); !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// transactionBuffer has room, in bytes, for the deletion of some 50,000 rules.
+const transactionBuffer = 8 << 20
+
+// transact sends requests as one nf_tables transaction. The kernel answers
+// every request that fails, and the last one in any case.
 func transact(conn *netlink.Conn, requests ...netlink.Message) error {
 	mark := func(typ uint16) netlink.Message {
 		return netlink.Message{
@@ -157,14 +162,23 @@ func transact(conn *netlink.Conn, requests ...netlink.Message) error {
 		}
 	}
 	batch := append([]netlink.Message{mark(unix.NFNL_MSG_BATCH_BEGIN)}, requests...)
-	if _, err := conn.SendMessages(append(batch, mark(unix.NFNL_MSG_BATCH_END))); err != nil {
+	batch[len(batch)-1].Header.Flags |= netlink.Acknowledge
+	sent, err := conn.SendMessages(append(batch, mark(unix.NFNL_MSG_BATCH_END)))
+	if err != nil {
 		return err
 	}
-	var first error
-	for range requests {
-		if _, err := conn.Receive(); err != nil && first == nil {
-			first = err
+	// Answers are read until that of the last request. An error is an answer too,
+	// and the kernel may give only that of the first failure.
+	last := sent[len(sent)-2].Header.Sequence
+	for {
+		msgs, err := conn.Receive()
+		if err != nil {
+			return err
+		}
+		for _, m := range msgs {
+			if m.Header.Sequence == last {
+				return nil
+			}
 		}
 	}
-	return first
 }

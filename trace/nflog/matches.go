@@ -1,6 +1,11 @@
 package nflog
 
-import "packetwalk/trace/ruleset"
+import (
+	"slices"
+
+	"packetwalk/trace"
+	"packetwalk/trace/ruleset"
+)
 
 // pure holds the match modules that look at a packet and change nothing, so
 // that asking twice gives the same answer twice. The list is argued from the
@@ -8,9 +13,10 @@ import "packetwalk/trace/ruleset"
 // read the packet, its conntrack entry, a socket, an interface or the clock.
 //
 // Not in it, because each keeps a state that a look advances: connlimit (makes
-// and collects its counts), hashlimit, limit, nfacct, quota, rateest (reads an estimator that time moves), recent,
-// set (counts and touches the entry that matched), statistic. A module that the
-// list does not know is taken for one of these.
+// and collects its counts), hashlimit, limit, nfacct, quota, rateest (reads an
+// estimator that time moves), recent, set (counts and touches the entry that
+// matched), statistic. A module that the list does not know is taken for one of
+// these. What options change about it says part.pure.
 var pure = map[string]bool{
 	"addrtype": true, "ah": true, "bpf": true, "cgroup": true, "comment": true, "connbytes": true, "connmark": true,
 	"conntrack": true, "cpu": true, "devgroup": true, "dscp": true, "dst": true, "ecn": true, "esp": true, "eui64": true,
@@ -21,12 +27,73 @@ var pure = map[string]bool{
 	"udplite": true,
 }
 
-// repeatable says whether the matches of a rule may be run once more by a probe in front of it.
+// part is a part of a rule's matches: what belongs to one -m or, with no
+// module, the packet's own addresses, interfaces and protocol.
+type part struct {
+	module string
+	words  []string // "-m" and the module's name included
+}
+
+// parts takes the matches of a rule apart.
+func parts(r ruleset.Rule) []part {
+	all := []part{{}}
+	for i := 0; i < len(r.Match); i++ {
+		from := i
+		switch r.Match[i] {
+		case "-m", "--match":
+			i++
+			all = append(all, part{module: r.Match[min(i, len(r.Match)-1)]})
+		case "--comment", "--string", "--hex-string":
+			i++ // free text: a "-m" in it begins no module
+		}
+		last := &all[len(all)-1]
+		last.words = append(last.words, r.Match[from:min(i+1, len(r.Match))]...)
+	}
+	return all
+}
+
+func (p part) has(word string) bool { return slices.Contains(p.words, word) }
+
+// pure says whether asking twice gives the same answer twice and changes nothing.
+func (p part) pure() bool {
+	switch p.module {
+	case "":
+		return true
+	case "recent": // writes to its list unless it is told only to look (recent_mt in net/netfilter/xt_recent.c)
+		return p.has("--rcheck") && !p.has("--reap")
+	case "socket": // can set the packet's mark, which the rule's other matches may ask for
+		return !p.has("--restore-skmark")
+	case "bpf": // a program from the file system can keep state in maps
+		return !p.has("--object-pinned")
+	}
+	return pure[p.module]
+}
+
+// certain says whether the part matches every packet, whatever else it does.
+func (p part) certain() bool {
+	return p.module == "recent" && p.has("--set") && !p.has("!")
+}
+
+// repeatable says whether a probe in front of a rule can tell if the rule
+// matches, by asking for the part of its matches that is free of side effects.
 func repeatable(r ruleset.Rule) bool {
-	for _, m := range r.Modules() {
-		if !pure[m] {
-			return false
+	return !slices.ContainsFunc(parts(r), func(p part) bool { return !p.pure() && !p.certain() })
+}
+
+// sideEffectFree is the part of a rule's matches that may be run once more.
+func sideEffectFree(r ruleset.Rule) []string {
+	var match []string
+	for _, p := range parts(r) {
+		if p.pure() {
+			match = append(match, p.words...)
 		}
 	}
-	return true
+	return match
+}
+
+// tells says whether a probe behind a rule can tell if the rule matched. After
+// a target that lets every packet go on, a packet comes there in either case,
+// and only that of MARK leaves something behind that a probe reports.
+func tells(rule trace.Probe) bool {
+	return rule.Verdict != trace.Continue || rule.Target == "MARK"
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"packetwalk/trace"
+	"packetwalk/trace/filter"
 	"packetwalk/trace/ruleset"
 )
 
@@ -29,9 +30,50 @@ type Subject struct {
 	// run's older ones were made with: iptables-save may write them otherwise.
 	Next  int
 	Known map[int]string
-	// Conntrack says whether probes may ask for the state of the connection.
-	// Where nobody else does, asking switches connection tracking on.
-	Conntrack bool
+	// Careful says that the plan must change nothing for packets. Asking for
+	// the state of a connection switches connection tracking on where it is
+	// off, and so does a nat table: where a ruleset has neither, a careful plan
+	// does without.
+	Careful bool
+	// Filter chooses the connections whose packets are reported.
+	Filter filter.Filter
+}
+
+// conntrack says whether probes may ask for the state of a connection.
+func (s Subject) conntrack() bool { return !s.Careful || TracksConnections(s.Rules) }
+
+// tables are the tables that may be probed.
+func (s Subject) tables() []trace.Table {
+	nat, ok := s.Rules.Table(trace.NAT)
+	if !s.Careful || ok && slices.ContainsFunc(nat.Chains, ruleset.Chain.Base) {
+		return s.Tables
+	}
+	return slices.DeleteFunc(slices.Clone(s.Tables), func(t trace.Table) bool { return t == trace.NAT })
+}
+
+// TracksConnections says whether a ruleset makes the kernel track connections:
+// by a nat table, or by a match or target that needs to know them.
+func TracksConnections(rules ruleset.Ruleset) bool {
+	if _, ok := rules.Table(trace.NAT); ok {
+		return true
+	}
+	for _, t := range rules.Tables {
+		for _, c := range t.Chains {
+			for _, r := range c.Rules {
+				if !isProbe(r) && (tracking[r.Target] || slices.ContainsFunc(r.Modules(), func(m string) bool { return tracking[m] })) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// tracking holds the matches and targets that switch connection tracking on
+// (those that call nf_ct_netns_get in net/netfilter/xt_*.c).
+var tracking = map[string]bool{
+	"connbytes": true, "connlabel": true, "connlimit": true, "connmark": true, "conntrack": true, "helper": true, "state": true,
+	"CONNMARK": true, "CONNSECMARK": true, "CT": true, "SYNPROXY": true,
 }
 
 // Plan says which probes a ruleset needs, and how to get from those that it has
@@ -57,7 +99,7 @@ func NewPlan(s Subject) *Plan {
 		Probes: map[int]trace.Probe{}, Matches: map[int]string{}, Next: s.Next, subject: s,
 		edits: map[trace.Table][]string{},
 	}
-	for _, name := range s.Tables {
+	for _, name := range s.tables() {
 		table, _ := s.Rules.Table(name)
 		isChain := map[string]bool{}
 		for _, chain := range table.Chains {
@@ -148,11 +190,16 @@ func (p *Plan) chain(table trace.Table, c ruleset.Chain, isChain map[string]bool
 		number++
 		probe.Rule, probe.Text = number, r.Text
 		probe.Verdict, probe.Target = effect(r, isChain[r.Target])
+		match := sideEffectFree(r)
 		if repeatable(r) {
-			gaps[number-1].tail = []wanted{{as(probe, trace.Match), r.Match}}
+			gaps[number-1].tail = []wanted{{as(probe, trace.Match), match}}
 		} else {
-			gaps[number-1].tail = []wanted{{as(probe, trace.Reach), nil}}
-			gaps[number].head = append(gaps[number].head, wanted{as(probe, trace.Passed), nil})
+			// What may be asked twice narrows the probes down: a packet that fails
+			// it cannot match, and costs no event.
+			gaps[number-1].tail = []wanted{{as(probe, trace.Reach), match}}
+			if tells(probe) {
+				gaps[number].head = append(gaps[number].head, wanted{as(probe, trace.Passed), match})
+			}
 		}
 	}
 	if last > 0 {
@@ -190,8 +237,8 @@ func (p *Plan) gaps(c ruleset.Chain) []gap {
 // fill sees to it that the probes that belong into a gap are there. Where they
 // are not, all of the gap's are made anew.
 func (p *Plan) fill(base trace.Probe, g gap, last bool) {
-	all := append(slices.Clone(g.head), g.tail...)
-	if p.keep(g.ours, all) {
+	g.head, g.tail = p.filtered(g.head), p.filtered(g.tail)
+	if p.keep(g.ours, append(slices.Clone(g.head), g.tail...)) {
 		return
 	}
 	chain := ruleset.Join([]string{base.Chain})
@@ -208,6 +255,27 @@ func (p *Plan) fill(base trace.Probe, g gap, last bool) {
 	for _, r := range g.ours {
 		p.edit(base.Table, deletion(r))
 	}
+}
+
+// filtered puts the filter in front of probes: one of each for every alternative.
+func (p *Plan) filtered(all []wanted) []wanted {
+	if p.subject.Filter.String() == "" {
+		return all
+	}
+	var out []wanted
+	for _, w := range all {
+		use := filter.AfterConntrack
+		switch {
+		case w.probe.Table == trace.Raw, !p.subject.conntrack():
+			use = filter.BeforeConntrack
+		case w.probe.Table == trace.NAT:
+			use = filter.InNAT
+		}
+		for _, match := range p.subject.Filter.Narrow(use, w.match) {
+			out = append(out, wanted{w.probe, match})
+		}
+	}
+	return out
 }
 
 // keep says whether the probes of a gap are those that belong there, and if so
@@ -266,15 +334,26 @@ func (p *Plan) Script() string { return script(p.edits) }
 func Removal(rules ruleset.Ruleset, ofRun func(run string) bool) string {
 	edits := map[trace.Table][]string{}
 	for _, t := range rules.Tables {
+		eachProbe(ruleset.Ruleset{Tables: []ruleset.Table{t}}, func(r ruleset.Rule, p Prefix) {
+			if ofRun(p.Run) {
+				edits[t.Name] = append(edits[t.Name], deletion(r))
+			}
+		})
+	}
+	return script(edits)
+}
+
+// eachProbe calls f with every rule that is a probe of some run.
+func eachProbe(rules ruleset.Ruleset, f func(ruleset.Rule, Prefix)) {
+	for _, t := range rules.Tables {
 		for _, c := range t.Chains {
 			for _, r := range c.Rules {
-				if prefix, ok := probePrefix(r); ok && ofRun(prefix.Run) {
-					edits[t.Name] = append(edits[t.Name], deletion(r))
+				if p, ok := probePrefix(r); ok {
+					f(r, p)
 				}
 			}
 		}
 	}
-	return script(edits)
 }
 
 func script(edits map[trace.Table][]string) string {
@@ -311,7 +390,7 @@ func (p *Plan) enter(base trace.Probe, empty bool) []wanted {
 	probe := as(base, trace.Enter)
 	probe.Last = empty
 	hook, _ := trace.HookOf(probe.Chain)
-	states := p.subject.Conntrack && probe.Table == trace.Mangle && probe.Base() && (hook == trace.Prerouting || hook == trace.Output)
+	states := p.subject.conntrack() && probe.Table == trace.Mangle && probe.Base() && (hook == trace.Prerouting || hook == trace.Output)
 	if !states {
 		return []wanted{{probe, nil}}
 	}

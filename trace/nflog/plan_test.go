@@ -39,7 +39,7 @@ func readRules(t testing.TB) ruleset.Ruleset {
 func TestPlanGolden(t *testing.T) {
 	got := NewPlan(Subject{
 		Rules: readRules(t), Present: Presence{trace.NAT: {"PREROUTING": true}, trace.Filter: {}},
-		Tables: []trace.Table{trace.Raw, trace.Mangle, trace.NAT, trace.Filter}, Run: "run", Group: 5, Next: 100, Conntrack: true,
+		Tables: []trace.Table{trace.Raw, trace.Mangle, trace.NAT, trace.Filter}, Run: "run", Group: 5, Next: 100,
 	}).Script()
 	const golden = "testdata/publish-80.golden"
 	if *update {
@@ -136,7 +136,7 @@ func (f *filterTable) probed(plan *Plan, chain string) []string {
 // carries the plan out.
 func (f *filterTable) plan(before *Plan) *Plan {
 	f.t.Helper()
-	s := Subject{Rules: f.ruleset(), Tables: []trace.Table{trace.Filter}, Run: "run", Group: 5, Conntrack: true}
+	s := Subject{Rules: f.ruleset(), Tables: []trace.Table{trace.Filter}, Run: "run", Group: 5}
 	if before != nil {
 		s.Next, s.Known = before.Next, before.Matches
 	}
@@ -174,7 +174,7 @@ func TestPlanPlacesProbes(t *testing.T) {
 		"EMPTY": {"enter 0"},
 		"WEB": {
 			"enter 0", "match 1 GOTO EMPTY", "rule",
-			"reach 2 CONTINUE", "rule", "passed 2 CONTINUE", "end 0",
+			"match 2 CONTINUE", "rule", "end 0",
 		},
 	} {
 		if diff := cmp.Diff(want, f.probed(plan, chain)); diff != "" {

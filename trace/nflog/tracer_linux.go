@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"packetwalk/trace"
+	"packetwalk/trace/filter"
 	"packetwalk/trace/ruleset"
 )
 
@@ -44,33 +46,51 @@ type Target struct {
 	Backends  []Backend
 	// Tables to probe; those that do not exist come into being for the trace.
 	Tables []trace.Table
+	// Careful and Filter: see Subject.
+	Careful bool
+	Filter  filter.Filter
 }
 
 // Options say how to trace.
 type Options struct {
 	// Run names the trace in the probes' log prefixes; empty for a random name.
 	Run string
+	// Guard is the command, with its arguments, that calls Guard for a run;
+	// nil for no guard.
+	Guard func(run string, backends []Backend) []string
+	// Report is called with what goes wrong while the tracer follows a ruleset
+	// that others change; nil for a ruleset that nobody changes.
+	Report func(error)
 }
 
 // Tracer is a set of attached probes and the socket that reads what they log.
 type Tracer struct {
-	target   Target
-	backends []*backend
-	run      string
-	group    uint16
-	log      *gonflog.Nflog
-	cancel   context.CancelFunc
-	receive  func(trace.Event)
+	target       Target
+	backends     []*backend
+	run          string
+	group        uint16
+	log          *gonflog.Nflog
+	cancel       context.CancelFunc // ends the reading
+	ctx          context.Context    // of the watching
+	stopWatching context.CancelFunc
+	receive      func(trace.Event)
+	guard        *guard
+	options      Options
+	watching     sync.WaitGroup
+	// mu is held while plans change.
+	mu   sync.Mutex
+	seen uint32 // the generation of nf_tables at the last look
 	// probes holds what every probe means, by its number.
 	probes atomic.Pointer[map[int]trace.Probe]
 
 	// Only the reader uses these.
-	names   interfaceNames
-	next    uint32 // the sequence number of the next event
-	started bool   // next is valid
+	names interfaceNames
+	next  uint32 // the sequence number of the next event; a group counts from 0
 
 	lost     atomic.Uint64
-	handling atomic.Bool // an event is between the socket and receive
+	overrun  atomic.Bool           // events were lost, and no event has come since
+	broken   atomic.Pointer[error] // what ended the reading before its time
+	handling atomic.Bool           // an event is between the socket and receive
 	detached atomic.Bool
 }
 
@@ -80,6 +100,7 @@ type backend struct {
 	variant trace.Variant
 	rules   ruleset.Ruleset // without probes
 	plan    *Plan
+	listing string // of a legacy backend, at the last look, without counters
 }
 
 // firstGroup is where the search for a free NFLOG group begins: above the
@@ -99,9 +120,11 @@ func Attach(ctx context.Context, target Target, o Options, receive func(trace.Ev
 	if len(o.Run) > maxRun {
 		return nil, fmt.Errorf("attaching probes on %s: the name of the run is longer than %d characters", target.Node, maxRun)
 	}
-	t := &Tracer{target: target, run: o.Run, receive: receive, names: interfaceNames{}}
+	t := &Tracer{target: target, run: o.Run, options: o, receive: receive, names: interfaceNames{}}
+	t.ctx, t.stopWatching = context.WithCancel(context.WithoutCancel(ctx))
 	err := target.Namespace.Do(func() error { return t.attach(ctx) })
 	if err != nil {
+		t.stopWatching()
 		return nil, fmt.Errorf("attaching probes on %s: %w", target.Node, err)
 	}
 	return t, nil
@@ -119,17 +142,36 @@ func (t *Tracer) attach(ctx context.Context) error {
 		}
 		t.backends = append(t.backends, &backend{Backend: b, variant: variant})
 	}
-	if err := t.plan(ctx); err != nil {
-		return errors.Join(err, t.close())
-	}
 	// From here on events may come: the reader goes first, so that none is missed.
+	t.probes.Store(&map[int]trace.Probe{})
 	if err := t.read(); err != nil {
 		return errors.Join(err, t.close())
 	}
-	if err := t.carryOut(ctx); err != nil {
-		return errors.Join(err, t.remove(context.WithoutCancel(ctx)), t.close())
+	if t.options.Guard != nil {
+		var err error
+		if t.guard, err = startGuard(t.options.Guard(t.run, t.target.Backends)); err != nil {
+			return errors.Join(err, t.close())
+		}
+	}
+	if err := t.insert(ctx); err != nil {
+		return errors.Join(err, t.remove(context.WithoutCancel(ctx)), t.guard.dismiss(), t.close())
+	}
+	if t.options.Report != nil {
+		t.watching.Go(func() { t.watch(t.ctx, t.options.Report) })
 	}
 	return nil
+}
+
+// insert puts the probes in place. In a ruleset that others change it looks
+// again whether that has succeeded.
+func (t *Tracer) insert(ctx context.Context) error {
+	if t.options.Report != nil {
+		return t.settle(ctx)
+	}
+	if err := t.plan(ctx); err != nil {
+		return err
+	}
+	return t.carryOut(ctx)
 }
 
 // plan looks at what the backends hold and plans their probes.
@@ -141,7 +183,10 @@ func (t *Tracer) plan(ctx context.Context) error {
 		}
 	}
 	for _, b := range t.backends {
-		if err := b.look(ctx, Subject{Variant: b.variant, Tables: t.target.Tables, Run: t.run, Group: t.group, Next: next, Conntrack: true}); err != nil {
+		if err := b.look(ctx, Subject{
+			Variant: b.variant, Tables: t.target.Tables, Run: t.run, Group: t.group, Next: next,
+			Careful: t.target.Careful, Filter: t.target.Filter,
+		}); err != nil {
 			return err
 		}
 		next = b.plan.Next
@@ -157,6 +202,7 @@ func (b *backend) look(ctx context.Context, s Subject) error {
 	if err != nil {
 		return err
 	}
+	b.listing = withoutCounters(text)
 	if s.Rules, err = ruleset.Parse(text); err != nil {
 		return fmt.Errorf("%s-save: %w", b.Command, err)
 	}
@@ -190,9 +236,11 @@ func (t *Tracer) Node() string { return t.target.Node }
 
 // Probed says which tables are probed, by variant.
 func (t *Tracer) Probed() map[trace.Variant][]trace.Table {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	probed := map[trace.Variant][]trace.Table{}
 	for _, b := range t.backends {
-		probed[b.variant] = t.target.Tables
+		probed[b.variant] = b.plan.subject.tables()
 	}
 	return probed
 }
@@ -205,17 +253,26 @@ func (t *Tracer) Variant() trace.Variant {
 	return t.backends[0].variant
 }
 
-// Rules is the ruleset that the first backend had when the probes were
-// attached, without them.
+// Rules is the ruleset that the first backend had at the last look, without
+// probes.
 func (t *Tracer) Rules() ruleset.Ruleset {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if len(t.backends) == 0 {
 		return ruleset.Ruleset{}
 	}
 	return t.backends[0].rules
 }
 
-// Lost counts the events that the kernel could not deliver.
-func (t *Tracer) Lost() uint64 { return t.lost.Load() }
+// Lost counts the events that were not delivered. An overrun counts as one
+// until the next event tells how many it were.
+func (t *Tracer) Lost() uint64 {
+	n := t.lost.Load()
+	if t.overrun.Load() {
+		n++
+	}
+	return n
+}
 
 // Pending says whether the kernel has reported events that were not handed on yet.
 func (t *Tracer) Pending() bool {
@@ -244,15 +301,27 @@ func (t *Tracer) drain() {
 }
 
 // Detach removes the probes, and what came into being only for them, and stops
-// the reading. It can be repeated.
+// the reading. After an error it can be tried again, and when all is done it
+// does nothing. The error also tells when the reading had ended before its time.
 func (t *Tracer) Detach(ctx context.Context) error {
-	if t.detached.Swap(true) {
+	if t.detached.Load() {
 		return nil
 	}
-	err := t.target.Namespace.Do(func() error { return t.remove(ctx) })
+	t.stopWatching()
+	t.watching.Wait()
+	fail := func(err error) error { return fmt.Errorf("detaching probes on %s: %w", t.target.Node, err) }
+	if err := t.target.Namespace.Do(func() error { return t.remove(ctx) }); err != nil {
+		return fail(err)
+	}
+	t.detached.Store(true)
+	err := t.guard.dismiss()
 	t.drain()
-	if err = errors.Join(err, t.close()); err != nil {
-		return fmt.Errorf("detaching probes on %s: %w", t.target.Node, err)
+	err = errors.Join(err, t.close())
+	if broken := t.broken.Load(); broken != nil {
+		err = errors.Join(err, fmt.Errorf("reading events: %w", *broken))
+	}
+	if err != nil {
+		return fail(err)
 	}
 	return nil
 }
@@ -321,11 +390,16 @@ func (t *Tracer) read() error {
 			return 0
 		},
 		func(err error) int {
+			if ctx.Err() != nil {
+				return 1
+			}
 			// ENOBUFS says that the socket's buffer ran over; the gap in the
-			// sequence numbers says by how much.
-			if errors.Is(err, syscall.ENOBUFS) && ctx.Err() == nil {
+			// sequence numbers of the next event says by how much.
+			if errors.Is(err, syscall.ENOBUFS) {
+				t.overrun.Store(true)
 				return 0
 			}
+			t.broken.CompareAndSwap(nil, &err)
 			return 1
 		})
 	if err != nil {

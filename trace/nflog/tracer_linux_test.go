@@ -23,8 +23,6 @@ import (
 	"packetwalk/trace/nflog"
 )
 
-func TestMain(m *testing.M) { labtest.Main(m) }
-
 // filtered is a node that talks to itself through rules of many kinds.
 func filtered() lab.Topology {
 	return lab.Topology{

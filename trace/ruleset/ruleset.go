@@ -58,8 +58,8 @@ func (r Rule) Modules() []string {
 		case "-m", "--match":
 			i++
 			mods = append(mods, r.Match[i])
-		case "--comment":
-			i++ // its value may look like an option
+		case "--comment", "--string", "--hex-string":
+			i++ // free text may look like an option
 		}
 	}
 	return mods
@@ -86,8 +86,8 @@ func (r Ruleset) Chain(table trace.Table, name string) (Chain, bool) {
 	return Chain{}, false
 }
 
-// String writes the ruleset as iptables-restore reads it, counters included
-// where a chain has them.
+// String writes the ruleset as iptables-save does without -c: with the counters
+// of chains, and without those of rules.
 func (r Ruleset) String() string {
 	var b strings.Builder
 	for _, t := range r.Tables {

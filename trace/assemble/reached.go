@@ -1,0 +1,109 @@
+package assemble
+
+import (
+	"strconv"
+	"strings"
+
+	"packetwalk/trace"
+	"packetwalk/trace/ruleset"
+)
+
+// decideReached settles whether the rule that was reached last matched, now
+// that the next event is known; nil means that none came.
+func (l *leg) decideReached(next *trace.Event) {
+	e := *l.reached
+	l.reached = nil
+	switch findingOf(e, next) {
+	case matched:
+		l.match(e)
+	case unknown:
+		l.seen(e)
+	}
+}
+
+// finding is what is known of a rule that was reached.
+type finding uint8
+
+const (
+	unknown finding = iota
+	matched
+	notMatched
+)
+
+// findingOf says what the event behind a rule tells of it. Both probes ask for
+// what of the rule's matches may be asked twice, so reached and not passed
+// means matched: the packet left, or the target changed it. Where the target
+// lets the packet go on, it passes in either case, and only a mark can tell.
+func findingOf(reach trace.Event, next *trace.Event) finding {
+	goesOn := reach.Probe.Verdict == trace.Continue
+	switch {
+	case goesOn && reach.Probe.Target != "MARK":
+		return unknown
+	case next == nil || !passes(reach.Probe, next.Probe):
+		return matched
+	case goesOn:
+		return marked(reach, *next)
+	case alwaysLeaves(reach.Probe.Verdict):
+		return notMatched
+	}
+	return unknown
+}
+
+// passes says whether the second probe is the one behind the rule that the first stands before.
+func passes(reach, p trace.Probe) bool {
+	return p.Kind == trace.Passed && p.Variant == reach.Variant && p.Table == reach.Table && p.Chain == reach.Chain && p.Rule == reach.Rule
+}
+
+// alwaysLeaves says whether a packet that meets the target never comes to the
+// next rule before it has entered another chain (iptables-extensions(8); of
+// NFQUEUE and TPROXY net/netfilter/xt_NFQUEUE.c and xt_TPROXY.c).
+func alwaysLeaves(v trace.Verdict) bool {
+	switch v {
+	case trace.Jump, trace.Goto, trace.Return, trace.Accept, trace.Drop, trace.Reject, "NFQUEUE", "QUEUE", "TPROXY":
+		return true
+	}
+	return v.Rewrites()
+}
+
+// seen notes that the packet came to a rule, and that it is not known whether it matched.
+func (l *leg) seen(e trace.Event) {
+	l.step(e, func(s *trace.Step) {
+		s.Rule, s.Text, s.Verdict, s.Target = e.Probe.Rule, e.Probe.Text, trace.Reached, e.Probe.Target
+		if s.Target == "" && e.Probe.Verdict != trace.Continue {
+			s.Target = string(e.Probe.Verdict)
+		}
+	})
+}
+
+// marked compares the packet's mark before and behind a rule whose target sets
+// it. A mark that would not change tells nothing.
+func marked(before, after trace.Event) finding {
+	if before.Mark != after.Mark {
+		return matched
+	}
+	if set, ok := setMark(before.Probe.Text, before.Mark); ok && set != before.Mark {
+		return notMatched
+	}
+	return unknown
+}
+
+// setMark is what a MARK rule makes of a mark: iptables-save writes each of the
+// target's options as --set-xmark VALUE/MASK (mark_tg_save in
+// extensions/libxt_MARK.c), which clears the bits of the mask and flips those of
+// the value (mark_tg in net/netfilter/xt_mark.c).
+func setMark(rule string, mark uint32) (set uint32, ok bool) {
+	words, err := ruleset.Words(rule)
+	if n := len(words); err != nil || n < 2 || words[n-2] != "--set-xmark" {
+		return 0, false
+	}
+	value, mask, _ := strings.Cut(words[len(words)-1], "/")
+	v, err := strconv.ParseUint(value, 0, 32)
+	if err != nil {
+		return 0, false
+	}
+	m, err := strconv.ParseUint(mask, 0, 32)
+	if err != nil {
+		return 0, false
+	}
+	return mark&^uint32(m) ^ uint32(v), true
+}

@@ -1,0 +1,79 @@
+package nflog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"packetwalk/trace"
+	"packetwalk/trace/ruleset"
+)
+
+// Leftover is a run whose probes are still there though nobody reads them.
+type Leftover struct {
+	Run    string
+	Probes int
+}
+
+// Leftovers finds the probes of dead runs in the rulesets of the network
+// namespace: those whose NFLOG group has no reader.
+func Leftovers(ctx context.Context, ns Namespace, backends []Backend) ([]Leftover, error) {
+	var found []Leftover
+	err := ns.Do(func() (err error) {
+		found, err = leftovers(ctx, backends)
+		return err
+	})
+	return found, err
+}
+
+// Clean removes leftovers.
+func Clean(ctx context.Context, ns Namespace, backends []Backend, dead []Leftover) error {
+	if len(dead) == 0 {
+		return nil
+	}
+	return ns.Do(func() error {
+		return RemoveProbes(ctx, backends, func(run string) bool {
+			return slices.ContainsFunc(dead, func(l Leftover) bool { return l.Run == run })
+		})
+	})
+}
+
+func leftovers(ctx context.Context, backends []Backend) ([]Leftover, error) {
+	read, err := takenGroups()
+	if err != nil {
+		return nil, err
+	}
+	var found []Leftover
+	for _, b := range backends {
+		text, err := save(ctx, b.Command, trace.Tables())
+		if err != nil {
+			return nil, err
+		}
+		rules, err := ruleset.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s-save: %w", b.Command, err)
+		}
+		eachProbe(rules, func(r ruleset.Rule, p Prefix) {
+			if group, ok := probeGroup(r); ok && read[group] {
+				return
+			}
+			i := slices.IndexFunc(found, func(l Leftover) bool { return l.Run == p.Run })
+			if i < 0 {
+				i, found = len(found), append(found, Leftover{Run: p.Run})
+			}
+			found[i].Probes++
+		})
+	}
+	return found, nil
+}
+
+// probeGroup is the NFLOG group of a probe; iptables-save leaves group 0 out.
+func probeGroup(r ruleset.Rule) (uint16, bool) {
+	i := slices.Index(r.Options, "--nflog-group")
+	if i < 0 || i+1 == len(r.Options) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(r.Options[i+1], 10, 16)
+	return uint16(n), err == nil
+}

@@ -1,0 +1,58 @@
+package nflog
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Here is the network namespace that the program was started in.
+type Here struct{}
+
+// Do runs fn. No thread of the program leaves its network namespace for good.
+func (Here) Do(fn func() error) error { return fn() }
+
+// NetNS is a network namespace held open by a descriptor.
+type NetNS struct{ file *os.File }
+
+// OpenNetNS opens a network namespace by its name (ip-netns(8)) or by the ID of
+// a process in it.
+func OpenNetNS(nameOrPID string) (*NetNS, error) {
+	path := filepath.Join("/run/netns", nameOrPID)
+	if _, err := strconv.ParseUint(nameOrPID, 10, 32); err == nil {
+		path = filepath.Join("/proc", nameOrPID, "ns/net")
+	}
+	f, err := os.Open(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("there is no network namespace %q: neither a name in /run/netns nor the ID of a process", nameOrPID)
+	case err != nil:
+		return nil, fmt.Errorf("opening network namespace %s: %w", nameOrPID, err)
+	}
+	return &NetNS{f}, nil
+}
+
+// Do runs fn on an OS thread inside the namespace, which is thrown away
+// afterwards.
+func (n *NetNS) Do(fn func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		// Never unlocked: the thread ends with the goroutine, since nobody
+		// else must run on a thread that is somewhere else.
+		runtime.LockOSThread()
+		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
+			done <- fmt.Errorf("entering network namespace %s: %w", n.file.Name(), err)
+			return
+		}
+		done <- fn()
+	}()
+	return <-done
+}
+
+// Close lets the namespace go.
+func (n *NetNS) Close() error { return n.file.Close() }
