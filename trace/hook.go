@@ -75,6 +75,14 @@ const (
 	NFTables                // nf_tables: iptables-nft
 )
 
+// String is the variant's name behind that of its commands: iptables-legacy, iptables-nft.
+func (v Variant) String() string {
+	if v == NFTables {
+		return "nft"
+	}
+	return "legacy"
+}
+
 // hooksOf holds the hooks on which each table has a base chain.
 var hooksOf = map[Table][]Hook{
 	Raw:      {Prerouting, Output},

@@ -36,6 +36,7 @@ type stepJSON struct {
 	Node       string          `json:"node"`
 	Hook       string          `json:"hook"`
 	Table      Table           `json:"table"`
+	Variant    string          `json:"variant,omitempty"`
 	Chain      string          `json:"chain"`
 	Rule       int             `json:"rule"`
 	Text       string          `json:"text"`
@@ -110,6 +111,9 @@ func (s Step) json() stepJSON {
 		Node: s.Node, Hook: s.Hook.String(), Table: s.Table, Chain: s.Chain, Rule: s.Rule, Text: s.Text,
 		Verdict: s.Verdict, Target: s.Target, Policy: s.Policy, In: s.In, Out: s.Out, PhysIn: s.PhysIn, PhysOut: s.PhysOut,
 		Src: Address(s.Src), Dst: Address(s.Dst), CTState: s.CTState, Time: s.Time.UTC().Format(time.RFC3339Nano),
+	}
+	if s.Table != ConntrackTable {
+		out.Variant = s.Variant.String()
 	}
 	if r := s.Remembered; r != nil {
 		out.Remembered = &rememberedJSON{r.Walk, r.Node, r.Table, r.Chain, r.Rule, r.Undone}

@@ -11,6 +11,9 @@ type Step struct {
 	Node  string // the network namespace, by its name in the lab
 	Hook  Hook
 	Table Table
+	// Variant says which implementation of iptables holds the table: a machine
+	// can have rules in both. It has no meaning on the steps of connection tracking.
+	Variant Variant
 	// Chain is empty on the steps of connection tracking.
 	Chain string
 	// Rule counts from 1, as iptables -L --line-numbers does without probes.

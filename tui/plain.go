@@ -76,9 +76,10 @@ func (p *Plain) line(text string) error {
 // rule's text comes last, since it is the longest.
 func (p *Plain) steps(b *strings.Builder, words words, w trace.Walk) {
 	var rows [][]string
+	both := bothVariants(w.Steps)
 	for i, s := range w.Steps {
 		rows = append(rows, []string{
-			fill(words.m.Plain.Step, "step", itoa(i+1)), clean(s.Node), s.Hook.String(), stepPlace(words, s),
+			fill(words.m.Plain.Step, "step", itoa(i+1)), clean(s.Node), s.Hook.String(), stepPlace(words, s, both),
 		})
 	}
 	widths := make([]int, 4)
@@ -100,13 +101,28 @@ func (p *Plain) steps(b *strings.Builder, words words, w trace.Walk) {
 	}
 }
 
+// bothVariants says whether steps stand in tables of both variants of iptables.
+func bothVariants(steps []trace.Step) bool {
+	seen := map[trace.Variant]bool{}
+	for _, s := range steps {
+		if s.Table != trace.ConntrackTable {
+			seen[s.Variant] = true
+		}
+	}
+	return len(seen) > 1
+}
+
 // stepPlace names a step's chain and rule: "nat/DOCKER rule 2".
-func stepPlace(words words, s trace.Step) string {
+// Where the packet met the tables of both variants of iptables, it says which.
+func stepPlace(words words, s trace.Step, both bool) string {
 	m := words.m.Plain
 	if s.Table == trace.ConntrackTable {
 		return m.Conntrack
 	}
 	place := string(s.Table) + "/" + clean(s.Chain) + " "
+	if both {
+		place = s.Variant.String() + " " + place
+	}
 	switch {
 	case s.Rule > 0:
 		return place + fill(m.Rule, "rule", itoa(s.Rule))

@@ -110,7 +110,7 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("packetwalk {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	addRunFlags(root)
-	for _, c := range []*cobra.Command{newRun(), newList(), newCheck(), newDoctor(), newVersion()} {
+	for _, c := range []*cobra.Command{newRun(), newList(), newCheck(), newTrace(), newClean(), newGuard(), newDoctor(), newVersion()} {
 		root.AddCommand(c)
 	}
 	return root

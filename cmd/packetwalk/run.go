@@ -34,11 +34,16 @@ type runFlags struct {
 }
 
 func addRunFlags(cmd *cobra.Command) {
+	addViewFlags(cmd)
+	cmd.Flags().String("iptables", "", "variant of iptables: nft or legacy (default: what the system calls iptables)")
+}
+
+// addViewFlags adds the flags that decide how walks are shown.
+func addViewFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Bool("plain", false, "print one line a step instead of drawing (the default where there is no terminal)")
 	f.Bool("json", false, "print one JSON object a line")
 	addLangFlag(cmd)
-	f.String("iptables", "", "variant of iptables: nft or legacy (default: what the system calls iptables)")
 }
 
 func addLangFlag(cmd *cobra.Command) {

@@ -128,7 +128,7 @@ const (
 
 // print sends the request once, and prints every walk as it ends.
 func (r *run) print(ctx context.Context, w io.Writer) error {
-	out := r.printer(w)
+	out := newPrinter(w, r.flags)
 	printed := make(chan error, 1)
 	go func() {
 		var errs error
@@ -147,7 +147,7 @@ func (r *run) print(ctx context.Context, w io.Writer) error {
 	}
 	err := errors.Join(r.trace.Close(context.Background()), <-printed)
 	if err == nil {
-		err = out.end(r.request(), answer, sendErr, r.trace.Lost())
+		err = errors.Join(out.answer(r.request(), answer, sendErr), out.lost(r.trace.Lost()))
 	}
 	switch {
 	case err != nil:
@@ -163,34 +163,42 @@ func (r *run) print(ctx context.Context, w io.Writer) error {
 // printer is one way to print a run.
 type printer interface {
 	walk(trace.Walk) error
-	// end prints what the request brought and how many events were lost.
-	end(c lab.Client, answer lab.Response, err error, lost uint64) error
+	// answer prints what a request brought.
+	answer(c lab.Client, answer lab.Response, err error) error
+	// lost prints how many events were lost.
+	lost(n uint64) error
 }
 
-func (r *run) printer(w io.Writer) printer {
-	if r.flags.json {
+func newPrinter(w io.Writer, flags runFlags) printer {
+	if flags.json {
 		return jsonPrinter{json.NewEncoder(w)}
 	}
-	return plainPrinter{&tui.Plain{W: w, Lang: r.flags.lang}}
+	return plainPrinter{&tui.Plain{W: w, Lang: flags.lang}}
 }
 
 type plainPrinter struct{ *tui.Plain }
 
 func (p plainPrinter) walk(w trace.Walk) error { return p.Walk(w) }
 
-func (p plainPrinter) end(c lab.Client, answer lab.Response, err error, lost uint64) error {
-	return errors.Join(
-		p.Answer(tui.Answer{Request: c.Command(), Status: answer.Status, Bytes: len(answer.Body), RTT: answer.RTT, Err: err}),
-		p.Lost(lost),
-	)
+func (p plainPrinter) answer(c lab.Client, answer lab.Response, err error) error {
+	return p.Answer(tui.Answer{Request: c.Command(), Status: answer.Status, Bytes: len(answer.Body), RTT: answer.RTT, Err: err})
 }
+
+func (p plainPrinter) lost(n uint64) error { return p.Lost(n) }
 
 // jsonPrinter prints one object a line; docs/json.md describes them.
 type jsonPrinter struct{ *json.Encoder }
 
 func (p jsonPrinter) walk(w trace.Walk) error { return p.Encode(w) }
 
-func (p jsonPrinter) end(c lab.Client, answer lab.Response, err error, lost uint64) error {
+func (p jsonPrinter) lost(n uint64) error {
+	return p.Encode(struct {
+		Type   string `json:"type"`
+		Events uint64 `json:"events"`
+	}{"lost", n})
+}
+
+func (p jsonPrinter) answer(c lab.Client, answer lab.Response, err error) error {
 	object := struct {
 		Type    string  `json:"type"`
 		Request string  `json:"request"`
@@ -198,8 +206,7 @@ func (p jsonPrinter) end(c lab.Client, answer lab.Response, err error, lost uint
 		Bytes   int     `json:"bytes"`
 		RTT     float64 `json:"rtt"` // seconds
 		Error   string  `json:"error,omitempty"`
-		Lost    uint64  `json:"lost"`
-	}{"answer", c.Command(), answer.Status, len(answer.Body), answer.RTT.Seconds(), "", lost}
+	}{"answer", c.Command(), answer.Status, len(answer.Body), answer.RTT.Seconds(), ""}
 	if err != nil {
 		object.Error = err.Error()
 	}

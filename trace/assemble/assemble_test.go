@@ -484,6 +484,27 @@ func TestTranslationOfALostPacket(t *testing.T) {
 	}
 }
 
+// Where the host alone is traced, nobody sees the reply behind it.
+func TestReplyThatLeavesUnseen(t *testing.T) {
+	s := newScript(t)
+	s.packet(1, trace.SYN, "192.0.2.1:4000", "192.168.23.149:80")
+	s.events(`
+		host PREROUTING mangle/PREROUTING empty in=wan ct=NEW
+		host PREROUTING nat/DOCKER 2:DNAT
+		host FORWARD filter/FORWARD 1:DROP dst=172.17.0.2:80
+	`)
+	s.packet(2, trace.SYN|trace.ACK, "172.17.0.2:80", "192.0.2.1:4000")
+	reply := s.event(strings.Fields("host PREROUTING mangle/PREROUTING empty in=wan ct=ESTABLISHED"))
+	reply.Probe.Direction = trace.Reply
+	s.a.Add(reply, s.now)
+	s.events("host POSTROUTING mangle/POSTROUTING empty out=wan")
+	s.wait(10 * time.Millisecond)
+	got := s.walks()
+	if want := "host POSTROUTING conntrack DNAT walk 1 nat/DOCKER 2 undone"; len(got) == 0 || got[len(got)-1] != want {
+		t.Errorf("%q, want the last step to be %q", got, want)
+	}
+}
+
 func TestSamePacketTwiceIsTwoWalks(t *testing.T) {
 	s := newScript(t)
 	for range 2 {

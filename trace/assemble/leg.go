@@ -170,7 +170,7 @@ func (l *leg) arrive(s station) {
 // step notes a step at the newest event.
 func (l *leg) step(e trace.Event, change func(*trace.Step)) {
 	s := trace.Step{
-		Node: e.Node, Hook: e.Hook, Table: e.Probe.Table, Chain: e.Probe.Chain, Verdict: trace.Continue,
+		Node: e.Node, Hook: e.Hook, Table: e.Probe.Table, Variant: e.Probe.Variant, Chain: e.Probe.Chain, Verdict: trace.Continue,
 		In: e.In, Out: e.Out, PhysIn: e.PhysIn, PhysOut: e.PhysOut,
 		Src: e.Packet.Src, Dst: e.Packet.Dst, CTState: l.ctstate, Time: e.Time,
 	}

@@ -131,6 +131,9 @@ func (w *walk) build() *builder {
 		}
 	}
 	b.unseen()
+	if w.outcome == trace.Forwarded {
+		b.undoneOnLeaving()
+	}
 	return b
 }
 
@@ -218,6 +221,26 @@ func (b *builder) unseen() {
 		*field = to
 	} else if to, err := netip.ParseAddr(words[i+1]); err == nil {
 		*field = netip.AddrPortFrom(to, field.Port())
+	}
+}
+
+// undoneOnLeaving adds what connection tracking does to a reply behind the last
+// probe: where its flow's destination was rewritten on the node, the source is
+// turned back as the packet leaves (nf_nat_packet in net/netfilter/nf_nat_core.c).
+// On a wire whose other end is traced, the next event shows it.
+func (b *builder) undoneOnLeaving() {
+	l := b.walk.last()
+	if l.direction != trace.Reply || l.at.hook != trace.Postrouting {
+		return
+	}
+	p := l.last()
+	for _, r := range b.walk.flow.root().rewrites {
+		if r.node == l.node && r.from.dst != r.to.dst && p.Packet.Src == r.to.dst {
+			after := p
+			after.Packet.Src = r.from.dst
+			b.rewritten(p, after)
+			return
+		}
 	}
 }
 

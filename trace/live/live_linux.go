@@ -23,6 +23,8 @@ type Config struct {
 	// Finished asks for walks that have come to their end only, each once.
 	// Otherwise a walk is delivered whenever it has grown.
 	Finished bool
+	// Options are those of every tracer; where they name no run, one is made.
+	Options nflog.Options
 }
 
 // Trace is a running trace.
@@ -55,7 +57,10 @@ func Start(ctx context.Context, c Config) (*Trace, error) {
 		quiet:   time.Now(),
 		idle:    make(chan struct{}),
 	}
-	if err := t.attach(ctx, c.Targets); err != nil {
+	if c.Options.Run == "" {
+		c.Options.Run = nflog.NewRun()
+	}
+	if err := t.attach(ctx, c.Targets, c.Options); err != nil {
 		return nil, errors.Join(err, t.Close(context.WithoutCancel(ctx)))
 	}
 	nodes := map[string]assemble.Node{}
@@ -67,13 +72,12 @@ func Start(ctx context.Context, c Config) (*Trace, error) {
 	return t, nil
 }
 
-func (t *Trace) attach(ctx context.Context, targets []nflog.Target) error {
-	run := nflog.NewRun()
+func (t *Trace) attach(ctx context.Context, targets []nflog.Target, o nflog.Options) error {
 	errs := make([]error, len(targets))
 	var wg sync.WaitGroup
 	for i, target := range targets {
 		wg.Go(func() {
-			t.tracers[i], errs[i] = nflog.Attach(ctx, target, nflog.Options{Run: run}, t.receive)
+			t.tracers[i], errs[i] = nflog.Attach(ctx, target, o, t.receive)
 		})
 	}
 	wg.Wait()

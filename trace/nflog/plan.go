@@ -242,12 +242,14 @@ func (p *Plan) fill(base trace.Probe, g gap, last bool) {
 		return
 	}
 	chain := ruleset.Join([]string{base.Chain})
-	for _, w := range slices.Backward(g.tail) {
-		if last {
+	if last {
+		for _, w := range g.tail {
 			p.edit(base.Table, "-A "+chain+" "+p.add(base, w))
-			continue
 		}
-		p.edit(base.Table, fmt.Sprintf("-I %s %d %s", chain, g.end, p.add(base, w)))
+	} else {
+		for _, w := range slices.Backward(g.tail) {
+			p.edit(base.Table, fmt.Sprintf("-I %s %d %s", chain, g.end, p.add(base, w)))
+		}
 	}
 	for _, w := range slices.Backward(g.head) {
 		p.edit(base.Table, fmt.Sprintf("-I %s %d %s", chain, g.begin+1, p.add(base, w)))

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"packetwalk/trace"
+	"packetwalk/trace/filter"
 	"packetwalk/trace/ruleset"
 )
 
@@ -92,6 +93,7 @@ type filterTable struct {
 	t      *testing.T
 	names  []string // user-defined chains
 	chains map[string][]string
+	filter filter.Filter
 }
 
 func (f *filterTable) ruleset() ruleset.Ruleset {
@@ -136,7 +138,7 @@ func (f *filterTable) probed(plan *Plan, chain string) []string {
 // carries the plan out.
 func (f *filterTable) plan(before *Plan) *Plan {
 	f.t.Helper()
-	s := Subject{Rules: f.ruleset(), Tables: []trace.Table{trace.Filter}, Run: "run", Group: 5}
+	s := Subject{Rules: f.ruleset(), Tables: []trace.Table{trace.Filter}, Run: "run", Group: 5, Filter: f.filter}
 	if before != nil {
 		s.Next, s.Known = before.Next, before.Matches
 	}
@@ -193,16 +195,26 @@ func TestPlanPlacesProbes(t *testing.T) {
 // However others change the rules meanwhile, the next plan puts every probe
 // where a first plan would have, and leaves alone what can stay.
 func TestPlanFollowsChanges(t *testing.T) {
+	chosen, err := filter.Parse("tcp port 80") // several probes for one
+	if err != nil {
+		t.Fatal(err)
+	}
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		f := newFilterTable(t)
+		if seed%2 == 1 {
+			f.filter = chosen
+		}
 		plan := f.plan(nil)
 		for range 4 {
 			for range 1 + random.IntN(3) {
 				f.change(random)
 			}
 			plan = f.plan(plan)
-			fresh := &filterTable{t: t, names: f.names, chains: map[string][]string{}}
+			if again := f.plan(plan); !again.Empty() {
+				t.Fatalf("seed %d: a plan for what is in place already:\n%s", seed, again.Script())
+			}
+			fresh := &filterTable{t: t, names: f.names, chains: map[string][]string{}, filter: f.filter}
 			for name, rules := range f.chains {
 				fresh.chains[name] = slices.DeleteFunc(slices.Clone(rules), func(r string) bool { return strings.Contains(r, "packetwalk:run:") })
 			}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"packetwalk/lab"
+	"packetwalk/trace"
+	"packetwalk/trace/live"
+	"packetwalk/trace/nflog"
+	"packetwalk/tui"
+)
+
+// machine is a network namespace of this machine that is traced or cleaned.
+type machine struct {
+	name string
+	nflog.Namespace
+	backends []nflog.Backend
+}
+
+// machines opens the namespaces that were asked for, the program's own where
+// none was, and finds out which implementations of iptables they use.
+func machines(ctx context.Context, netns []string, families []trace.Family) (all []machine, warnings []string, err error) {
+	if os.Geteuid() != 0 {
+		return nil, nil, errors.New("reading and changing this machine's iptables rules needs root: run it with sudo")
+	}
+	if len(netns) == 0 {
+		name, err := os.Hostname()
+		if err != nil {
+			name = "host"
+		}
+		all = append(all, machine{name: name, Namespace: nflog.Here{}})
+	}
+	for _, name := range netns {
+		ns, err := nflog.OpenNetNS(name)
+		if err != nil {
+			return nil, nil, usageError{inputError{err}}
+		}
+		all = append(all, machine{name: name, Namespace: ns})
+	}
+	for i := range all {
+		m := &all[i]
+		found, err := nflog.Survey(ctx, m.Namespace, families)
+		if err != nil {
+			return nil, nil, fmt.Errorf("looking at the rules of %s: %w", m.name, err)
+		}
+		m.backends = found.Backends
+		for _, w := range found.Warnings {
+			warnings = append(warnings, m.name+": "+w)
+		}
+	}
+	return all, warnings, nil
+}
+
+// traceMachine traces until it is told to end.
+func traceMachine(ctx context.Context, flags traceFlags) error {
+	all, warnings, err := machines(ctx, flags.netns, flags.filter.Families())
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		notes, err := cleanLeftovers(ctx, m)
+		if err != nil {
+			return err
+		}
+		warnings = append(warnings, notes...)
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(os.Stderr, "packetwalk:", w)
+	}
+	t, err := startTrace(ctx, all, flags)
+	if err != nil {
+		return err
+	}
+	if flags.over > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, flags.over)
+		defer cancel()
+	}
+	if flags.view() == viewTUI {
+		return drawTrace(ctx, t, all, flags)
+	}
+	return printTrace(ctx, t, os.Stdout, flags)
+}
+
+func startTrace(ctx context.Context, all []machine, flags traceFlags) (*live.Trace, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program, for the guard: %w", err)
+	}
+	config := live.Config{
+		Finished: flags.view() != viewTUI,
+		Options: nflog.Options{
+			Guard:  func(run string, backends []nflog.Backend) []string { return guardCommand(self, run, backends) },
+			Report: func(err error) { fmt.Fprintln(os.Stderr, "packetwalk:", err) },
+		},
+	}
+	for _, m := range all {
+		config.Targets = append(config.Targets, nflog.Target{
+			Node: m.name, Namespace: m.Namespace, Backends: m.backends, Tables: trace.Tables(),
+			Careful: true, Filter: flags.filter,
+		})
+	}
+	return live.Start(ctx, config)
+}
+
+// printTrace prints walks until ctx ends or there were enough.
+func printTrace(ctx context.Context, t *live.Trace, w io.Writer, flags traceFlags) error {
+	out := newPrinter(w, flags.runFlags)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	printed := make(chan error, 1)
+	go func() {
+		var err error
+		n := 0
+		for walk := range t.Walks() {
+			if err != nil || flags.count > 0 && n >= flags.count || !flags.filter.Crossed(walk) {
+				continue
+			}
+			if err = out.walk(walk); err != nil {
+				cancel()
+			}
+			if n++; n == flags.count {
+				cancel()
+			}
+		}
+		printed <- err
+	}()
+	<-ctx.Done()
+	err := errors.Join(t.Close(context.WithoutCancel(ctx)), <-printed)
+	return errors.Join(err, out.lost(t.Lost()))
+}
+
+// drawTrace shows walks on the terminal until the user ends it.
+func drawTrace(ctx context.Context, t *live.Trace, all []machine, flags traceFlags) error {
+	var topology lab.Topology
+	for _, m := range all {
+		topology.Nodes = append(topology.Nodes, lab.Node{Name: m.name, Kind: lab.Host})
+	}
+	err := tui.Run(ctx, tui.Config{
+		Title: strings.TrimSpace("trace " + flags.filter.String()), Lang: flags.lang, Topology: topology, Rulesets: t.Rules(),
+		Variant: t.Variant(all[0].name), Walks: t.Walks(), Losses: t.Lost,
+	})
+	go func() {
+		for range t.Walks() { // what nobody looks at any more
+		}
+	}()
+	return errors.Join(err, t.Close(context.WithoutCancel(ctx)))
+}
+
+// guardCommand is the call of this program as the guard of a run.
+func guardCommand(self, run string, backends []nflog.Backend) []string {
+	args := []string{self, "guard", run}
+	for _, b := range backends {
+		args = append(args, b.Family.String()+":"+b.Command)
+	}
+	return args
+}
+
+// guardMachine is the guard's work, in the network namespace that it was started in.
+func guardMachine(ctx context.Context, in io.Reader, run string, args []string) error {
+	var backends []nflog.Backend
+	for _, a := range args {
+		family, command, ok := strings.Cut(a, ":")
+		b := nflog.Backend{Family: trace.IPv4, Command: command}
+		if family == trace.IPv6.String() {
+			b.Family = trace.IPv6
+		}
+		if !ok {
+			return usageError{fmt.Errorf("guard: %q is not FAMILY:COMMAND", a)}
+		}
+		backends = append(backends, b)
+	}
+	return nflog.Guard(context.WithoutCancel(ctx), in, run, backends)
+}
+
+// cleanMachine removes leftovers and says what it removed.
+func cleanMachine(ctx context.Context, w io.Writer, netns []string) error {
+	all, _, err := machines(ctx, netns, []trace.Family{trace.IPv4, trace.IPv6})
+	if err != nil {
+		return err
+	}
+	found := 0
+	for _, m := range all {
+		notes, err := cleanLeftovers(ctx, m)
+		if err != nil {
+			return err
+		}
+		for _, n := range notes {
+			found++
+			fmt.Fprintln(w, n)
+		}
+	}
+	if found == 0 {
+		fmt.Fprintln(w, "nothing to clean: no probes without a reader")
+	}
+	return nil
+}
+
+// cleanLeftovers removes the probes of dead traces.
+func cleanLeftovers(ctx context.Context, m machine) (notes []string, err error) {
+	dead, err := nflog.Leftovers(ctx, m.Namespace, m.backends)
+	if err != nil {
+		return nil, fmt.Errorf("looking for leftovers on %s: %w", m.name, err)
+	}
+	if err := nflog.Clean(ctx, m.Namespace, m.backends, dead); err != nil {
+		return nil, fmt.Errorf("cleaning %s: %w", m.name, err)
+	}
+	for _, l := range dead {
+		notes = append(notes, fmt.Sprintf("%s: removed %d probes of a trace that is dead (run %s)", m.name, l.Probes, l.Run))
+	}
+	return notes, nil
+}

@@ -1,0 +1,120 @@
+package nflog
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/google/nftables"
+
+	"packetwalk/trace"
+	"packetwalk/trace/ruleset"
+)
+
+// Surveyed is what a network namespace has that a trace has to know of.
+type Surveyed struct {
+	// Backends are the implementations of iptables to trace: that which the
+	// machine calls iptables, and the other one where it holds rules too.
+	Backends []Backend
+	// Warnings say what the trace cannot see, or what commonly confuses.
+	Warnings []string
+}
+
+// Survey finds out which implementations of iptables a network namespace uses.
+func Survey(ctx context.Context, ns Namespace, families []trace.Family) (Surveyed, error) {
+	var s Surveyed
+	err := ns.Do(func() error {
+		for _, f := range families {
+			if err := s.family(ctx, f); err != nil {
+				return err
+			}
+		}
+		return s.native()
+	})
+	return s, err
+}
+
+// commands names the iptables command of a family, and those of its variants.
+func commands(f trace.Family) (plain string, variants map[trace.Variant]string) {
+	plain = "iptables"
+	if f == trace.IPv6 {
+		plain = "ip6tables"
+	}
+	return plain, map[trace.Variant]string{trace.Legacy: plain + "-legacy", trace.NFTables: plain + "-nft"}
+}
+
+func (s *Surveyed) family(ctx context.Context, f trace.Family) error {
+	plain, variants := commands(f)
+	if _, err := exec.LookPath(plain); err != nil {
+		if f == trace.IPv6 {
+			return nil // a machine without ip6tables has no rules of it
+		}
+		return fmt.Errorf("%w; to mend it: apt-get install iptables", err)
+	}
+	own, err := variantOf(plain)
+	if err != nil {
+		return err
+	}
+	s.Backends = append(s.Backends, Backend{Family: f, Command: plain})
+	other := variants[trace.NFTables-own]
+	if _, err := exec.LookPath(other); err != nil {
+		return nil
+	}
+	theirs, err := holdsRules(ctx, other)
+	if err != nil || !theirs {
+		return err
+	}
+	s.Backends = append(s.Backends, Backend{Family: f, Command: other})
+	ours, err := holdsRules(ctx, plain)
+	if err == nil && ours {
+		s.Warnings = append(s.Warnings, fmt.Sprintf(
+			"both %s and %s hold rules: every packet passes both, and %s -L shows only one of them", variants[own], other, plain))
+	}
+	return err
+}
+
+// holdsRules says whether the tables of a command hold rules other than probes,
+// or policies that drop. The listing creates no table.
+func holdsRules(ctx context.Context, command string) (bool, error) {
+	text, err := run(ctx, command+"-save", "")
+	if err != nil {
+		return false, err
+	}
+	rules, err := ruleset.Parse(text)
+	if err != nil {
+		return false, fmt.Errorf("%s-save: %w", command, err)
+	}
+	for _, t := range Visible(rules).Tables {
+		for _, c := range t.Chains {
+			if len(c.Rules) > 0 || c.Policy == trace.Drop {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// native warns of nf_tables chains that hook in without being those of iptables.
+func (s *Surveyed) native() error {
+	conn, err := nftables.New()
+	if err != nil {
+		return nil // a kernel without nf_tables has no such chains
+	}
+	chains, err := conn.ListChains()
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, c := range chains {
+		ofIptables := len(trace.HooksOf(trace.Table(c.Table.Name))) > 0 &&
+			(c.Table.Family == nftables.TableFamilyIPv4 || c.Table.Family == nftables.TableFamilyIPv6)
+		if c.Hooknum != nil && !ofIptables && c.Table.Family != nftables.TableFamilyARP {
+			names = append(names, c.Table.Name+" "+c.Name)
+		}
+	}
+	if len(names) > 0 {
+		s.Warnings = append(s.Warnings, "native nft chains hook in too, and are not seen by this trace: "+strings.Join(names, ", "))
+	}
+	return nil
+}
