@@ -118,8 +118,11 @@ func english() Messages {
 			Step: "step {step}:", Outcome: "outcome: {outcome}",
 			Rule: "rule {rule}", Policy: "policy", Conntrack: "conntrack", Entered: "entered",
 			Status: "{request}: status {status}, {bytes} bytes, after {rtt}", Answered: "{request}: {bytes} bytes back, after {rtt}",
-			NoAnswer: "{request}: no answer: {error}",
-			Lost:     "events lost: {lost}; walks may have holes",
+			NoAnswer:       "{request}: no answer: {error}",
+			Lost:           "events lost: {lost}; walks may have holes",
+			NotMatched:     "not matched: {node} {table}/{chain} rule {rule}  ({text})",
+			NotMatchedWhy:  "not matched: {node} {table}/{chain} rule {rule}: it wants {match}, the packet has {have}  ({text})",
+			NotMatchedNone: "not matched: {node} {table}/{chain} rule {rule}: it wants {match}, the packet has none  ({text})",
 		},
 	}
 }

@@ -140,4 +140,7 @@ type Plain struct {
 	// one, NoAnswer with an error. Lost is about events, and is said when there
 	// are any.
 	Status, Answered, NoAnswer, Lost string
+	// A rule that was passed over: for a reason that cannot be told, because of
+	// what the packet had, and because it had nothing of the kind.
+	NotMatched, NotMatchedWhy, NotMatchedNone string
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"packetwalk/trace"
+	passedover "packetwalk/trace/passed"
 )
 
 // Plain prints walks as labelled lines, append-only: for pipes, for terminals
@@ -15,6 +16,8 @@ import (
 type Plain struct {
 	W    io.Writer
 	Lang string
+	// Over finds the rules that a walk passed over, to be printed too. Nil for none.
+	Over func(trace.Walk) []passedover.Passed
 }
 
 // Walk prints a finished walk: a line about the packet, a line for every step,
@@ -88,7 +91,14 @@ func (p *Plain) steps(b *strings.Builder, words words, w trace.Walk) {
 			widths[i] = max(widths[i], width(cell))
 		}
 	}
+	var over []passedover.Passed
+	if p.Over != nil {
+		over = p.Over(w)
+	}
 	for i, r := range rows {
+		for ; len(over) > 0 && over[0].Before <= i; over = over[1:] {
+			b.WriteString("    " + passedOver(words, over[0]) + "\n")
+		}
 		b.WriteString(" ")
 		for j, cell := range r {
 			b.WriteString(" " + pad(cell, widths[j]))
@@ -99,6 +109,20 @@ func (p *Plain) steps(b *strings.Builder, words words, w trace.Walk) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+// passedOver says that a rule did not match and, where that is known, why.
+func passedOver(words words, p passedover.Passed) string {
+	m := words.m.Plain
+	text := m.NotMatched
+	if p.Why.Known() {
+		text = m.NotMatchedWhy
+		if p.Why.Have == "" {
+			text = m.NotMatchedNone
+		}
+	}
+	return clean(fill(text, "node", p.Node, "table", string(p.Table), "chain", p.Chain, "rule", itoa(p.Rule),
+		"match", strings.Join(p.Why.Match, " "), "have", p.Why.Have, "text", p.Text))
 }
 
 // bothVariants says whether steps stand in tables of both variants of iptables.

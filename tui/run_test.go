@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -84,19 +85,27 @@ func (s *screen) Write(p []byte) (int, error) {
 
 func TestRunSendsAndQuits(t *testing.T) {
 	keys, typing := io.Pipe()
-	walks, sent, out := make(chan trace.Walk), make(chan struct{}), &screen{}
+	walks, sent, out := make(chan trace.Walk), make(chan struct{}, 64), &screen{}
 	c := fixtureConfig(t, "en")
 	c.Walks = walks
-	c.Send = func(context.Context) error { close(sent); return nil }
+	c.Send = func(context.Context) error { sent <- struct{}{}; return nil }
 	ended := make(chan error, 1)
 	go func() {
 		ended <- run(t.Context(), c, tea.WithInput(keys), tea.WithOutput(out), tea.WithWindowSize(120, 36), tea.WithoutSignals())
 	}()
+	<-sent // the first request needs no key
 	walks <- synWalk()
-	if _, err := typing.Write([]byte("r")); err != nil {
-		t.Fatal(err)
+	for again := false; !again; {
+		// r does nothing until the program has heard how the last request went.
+		if _, err := typing.Write([]byte("r")); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-sent:
+			again = true
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
-	<-sent
 	if _, err := typing.Write([]byte("q")); err != nil {
 		t.Fatal(err)
 	}

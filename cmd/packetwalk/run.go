@@ -29,6 +29,7 @@ const (
 // runFlags are the flags that decide how a scenario is run and shown.
 type runFlags struct {
 	plain, json bool
+	allRules    bool
 	lang        string
 	iptables    string
 }
@@ -43,6 +44,7 @@ func addViewFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Bool("plain", false, "print one line a step instead of drawing (the default where there is no terminal)")
 	f.Bool("json", false, "print one JSON object a line")
+	f.Bool("all-rules", false, "with --plain or --json, show the rules too that were passed over because they did not match, and why")
 	addLangFlag(cmd)
 }
 
@@ -56,6 +58,7 @@ func readRunFlags(cmd *cobra.Command) (runFlags, error) {
 	var r runFlags
 	r.plain, _ = f.GetBool("plain")
 	r.json, _ = f.GetBool("json")
+	r.allRules, _ = f.GetBool("all-rules")
 	r.lang, _ = f.GetString("lang")
 	r.iptables, _ = f.GetString("iptables")
 	switch {

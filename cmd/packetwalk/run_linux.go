@@ -14,6 +14,8 @@ import (
 	"packetwalk/trace/assemble"
 	"packetwalk/trace/live"
 	"packetwalk/trace/nflog"
+	"packetwalk/trace/passed"
+	"packetwalk/trace/ruleset"
 	"packetwalk/tui"
 )
 
@@ -112,7 +114,7 @@ func (r *run) draw(ctx context.Context) error {
 	}
 	return tui.Run(ctx, tui.Config{
 		Title: r.scenario.Title.In(r.flags.lang), Intro: r.scenario.Summary.In(r.flags.lang), Lang: r.flags.lang,
-		Topology: r.scenario.Topology, Rulesets: r.trace.Rules(), Walks: r.trace.Walks(),
+		Topology: r.scenario.Topology, Rulesets: r.trace.Rules(trace.IPv4), Walks: r.trace.Walks(),
 		Variant: r.trace.Variant(r.scenario.Topology.Nodes[0].Name), Send: send, Request: r.request().Command(), Losses: r.trace.Lost,
 	})
 }
@@ -128,7 +130,7 @@ const (
 
 // print sends the request once, and prints every walk as it ends.
 func (r *run) print(ctx context.Context, w io.Writer) error {
-	out := newPrinter(w, r.flags)
+	out := newPrinter(w, r.flags, r.trace.Rules)
 	printed := make(chan error, 1)
 	go func() {
 		var errs error
@@ -169,11 +171,17 @@ type printer interface {
 	lost(n uint64) error
 }
 
-func newPrinter(w io.Writer, flags runFlags) printer {
-	if flags.json {
-		return jsonPrinter{json.NewEncoder(w)}
+// newPrinter makes the printer that the flags ask for. rules gives the rulesets
+// by node that the rules which a walk passed over are found in.
+func newPrinter(w io.Writer, flags runFlags, rules func(trace.Family) map[string]ruleset.Ruleset) printer {
+	over := func(trace.Walk) []passed.Passed { return nil }
+	if flags.allRules {
+		over = func(w trace.Walk) []passed.Passed { return passed.Over(w, rules(w.Packet.Family)) }
 	}
-	return plainPrinter{&tui.Plain{W: w, Lang: flags.lang}}
+	if flags.json {
+		return jsonPrinter{json.NewEncoder(w), over}
+	}
+	return plainPrinter{&tui.Plain{W: w, Lang: flags.lang, Over: over}}
 }
 
 type plainPrinter struct{ *tui.Plain }
@@ -187,9 +195,18 @@ func (p plainPrinter) answer(c lab.Client, answer lab.Response, err error) error
 func (p plainPrinter) lost(n uint64) error { return p.Lost(n) }
 
 // jsonPrinter prints one object a line; docs/json.md describes them.
-type jsonPrinter struct{ *json.Encoder }
+type jsonPrinter struct {
+	*json.Encoder
+	over func(trace.Walk) []passed.Passed
+}
 
-func (p jsonPrinter) walk(w trace.Walk) error { return p.Encode(w) }
+func (p jsonPrinter) walk(w trace.Walk) error {
+	err := p.Encode(w)
+	if over := p.over(w); err == nil && len(over) > 0 {
+		err = p.Encode(passedJSON(w, over))
+	}
+	return err
+}
 
 func (p jsonPrinter) lost(n uint64) error {
 	return p.Encode(struct {

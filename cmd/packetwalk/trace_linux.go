@@ -110,7 +110,7 @@ func startTrace(ctx context.Context, all []machine, flags traceFlags) (*live.Tra
 
 // printTrace prints walks until ctx ends or there were enough.
 func printTrace(ctx context.Context, t *live.Trace, w io.Writer, flags traceFlags) error {
-	out := newPrinter(w, flags.runFlags)
+	out := newPrinter(w, flags.runFlags, t.Rules)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	printed := make(chan error, 1)
@@ -142,7 +142,7 @@ func drawTrace(ctx context.Context, t *live.Trace, all []machine, flags traceFla
 		topology.Nodes = append(topology.Nodes, lab.Node{Name: m.name, Kind: lab.Host})
 	}
 	err := tui.Run(ctx, tui.Config{
-		Title: strings.TrimSpace("trace " + flags.filter.String()), Lang: flags.lang, Topology: topology, Rulesets: t.Rules(),
+		Title: strings.TrimSpace("trace " + flags.filter.String()), Lang: flags.lang, Topology: topology, Rulesets: t.Rules(trace.IPv4),
 		Variant: t.Variant(all[0].name), Walks: t.Walks(), Losses: t.Lost,
 	})
 	go func() {

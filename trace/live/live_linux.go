@@ -105,12 +105,12 @@ func (t *Trace) Variant(node string) trace.Variant {
 	return trace.Legacy
 }
 
-// Rules is the ruleset of every node as it was before the probes.
-func (t *Trace) Rules() map[string]ruleset.Ruleset {
+// Rules is the ruleset of every node for an address family, without probes.
+func (t *Trace) Rules(family trace.Family) map[string]ruleset.Ruleset {
 	rules := map[string]ruleset.Ruleset{}
 	for _, tr := range t.tracers {
 		if tr != nil {
-			rules[tr.Node()] = tr.Rules()
+			rules[tr.Node()] = tr.Rules(family)
 		}
 	}
 	return rules

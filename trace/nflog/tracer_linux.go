@@ -253,15 +253,17 @@ func (t *Tracer) Variant() trace.Variant {
 	return t.backends[0].variant
 }
 
-// Rules is the ruleset that the first backend had at the last look, without
-// probes.
-func (t *Tracer) Rules() ruleset.Ruleset {
+// Rules is the ruleset that the first backend of a family had at the last look,
+// without probes.
+func (t *Tracer) Rules(family trace.Family) ruleset.Ruleset {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.backends) == 0 {
-		return ruleset.Ruleset{}
+	for _, b := range t.backends {
+		if b.Family == family {
+			return b.rules
+		}
 	}
-	return t.backends[0].rules
+	return ruleset.Ruleset{}
 }
 
 // Lost counts the events that were not delivered. An overrun counts as one

@@ -311,7 +311,7 @@ func TestTwoTracersDoNotDisturbEachOther(t *testing.T) {
 // tables, and their counters.
 func visibleRules(t *nflog.Tracer) []string {
 	var rules []string
-	for _, table := range t.Rules().Tables {
+	for _, table := range t.Rules(trace.IPv4).Tables {
 		for _, c := range table.Chains {
 			for _, r := range c.Rules {
 				rules = append(rules, string(table.Name)+" "+r.Text)
