@@ -136,6 +136,8 @@ type Pick struct{ Title, Question, None string }
 // Plain is what only the plain printer says.
 type Plain struct {
 	Walk, Step, Outcome, Rule, Policy, Conntrack, Entered string
+	// Answers is said of a reset or an ICMP error.
+	Answers string
 	// What the request brought: Status with an HTTP status, Answered without
 	// one, NoAnswer with an error. Lost is about events, and is said when there
 	// are any.

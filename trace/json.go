@@ -13,6 +13,7 @@ type walkJSON struct {
 	ID        int        `json:"id"`
 	Flow      int        `json:"flow"`
 	Direction Direction  `json:"direction"`
+	Answers   int        `json:"answers,omitempty"`
 	Packet    packetJSON `json:"packet"`
 	Steps     []stepJSON `json:"steps"`
 	Outcome   Outcome    `json:"outcome"`
@@ -76,7 +77,7 @@ type endJSON struct {
 // MarshalJSON writes the walk as docs/json.md describes it.
 func (w Walk) MarshalJSON() ([]byte, error) {
 	out := walkJSON{
-		Type: "walk", ID: w.ID, Flow: w.Flow, Direction: w.Direction,
+		Type: "walk", ID: w.ID, Flow: w.Flow, Direction: w.Direction, Answers: w.Answers,
 		Packet: w.Packet.json(), Steps: make([]stepJSON, len(w.Steps)), Outcome: w.Outcome,
 	}
 	for i, s := range w.Steps {

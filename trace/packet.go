@@ -106,6 +106,12 @@ type Packet struct {
 // HasPorts says whether Src and Dst carry ports.
 func (p Packet) HasPorts() bool { return p.Proto == TCP || p.Proto == UDP }
 
+// Refuses says whether the packet tells the sender of another that it was not
+// wanted: a TCP reset, or an ICMP error.
+func (p Packet) Refuses() bool {
+	return p.Proto == TCP && p.Flags&RST != 0 || p.Embedded != nil
+}
+
 // Summary names the packet in a few words: "SYN", "SYN ACK", "echo request",
 // "UDP"; a TCP segment without flags has none. It is what a list of walks shows.
 func (p Packet) Summary() string {

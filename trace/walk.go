@@ -76,6 +76,9 @@ type Walk struct {
 	// Packet is the packet as it was first seen.
 	Packet Packet
 	Steps  []Step
+	// Answers is the ID of the walk whose packet this one refuses, a TCP reset
+	// or an ICMP error; 0 for every other packet, and where it was not seen.
+	Answers int
 	// Outcome is empty while the packet is still on its way.
 	Outcome Outcome
 	// End is the index in Steps of the step that decided the outcome, -1

@@ -32,6 +32,9 @@ func (p *Plain) Walk(w trace.Walk) error {
 	}
 	b.WriteString(fill(m.Walk, "id", itoa(w.ID), "flow", itoa(w.Flow), "direction", direction,
 		"packet", words.packet(w.Packet), "src", addr(w.Packet.Src), "dst", addr(w.Packet.Dst)) + "\n")
+	if w.Answers > 0 {
+		b.WriteString("  " + fill(m.Answers, "walk", itoa(w.Answers)) + "\n")
+	}
 	p.steps(&b, words, w)
 	b.WriteString("  " + clean(fill(m.Outcome, "outcome", words.outcome(w))) + "\n")
 	if _, err := io.WriteString(p.W, b.String()); err != nil {

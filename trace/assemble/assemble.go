@@ -154,6 +154,7 @@ func (a *Assembler) place(l *leg) {
 func (a *Assembler) begin(l *leg) {
 	l.walk = &walk{flow: a.flows.of(l.first.Packet), legs: []*leg{l}}
 	a.walks = append(a.walks, l.walk)
+	l.walk.flow.add(l.walk)
 	a.grown(l.walk, l.touched)
 	a.learn(l, l.entries)
 	a.adopt(l)

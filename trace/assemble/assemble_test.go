@@ -505,6 +505,24 @@ func TestReplyThatLeavesUnseen(t *testing.T) {
 	}
 }
 
+func TestResetIsTiedToWhatItRefuses(t *testing.T) {
+	s := newScript(t)
+	s.packet(1, trace.SYN, "192.0.2.1:4000", "192.168.23.149:80")
+	syn := s.event(strings.Fields("host INPUT filter/INPUT 1:ACCEPT in=wan ct=NEW"))
+	syn.Probe.Direction = trace.Original
+	s.a.Add(syn, s.now)
+	s.now = s.now.Add(time.Millisecond)
+	s.packet(2, trace.RST|trace.ACK, "192.168.23.149:80", "192.0.2.1:4000")
+	reset := s.event(strings.Fields("host OUTPUT mangle/OUTPUT empty out=wan ct=ESTABLISHED"))
+	reset.Probe.Direction = trace.Reply
+	s.a.Add(reset, s.now)
+	s.wait(2 * time.Second)
+	walks := s.a.Take(s.now, true)
+	if len(walks) != 2 || walks[0].Answers != 0 || walks[1].Answers != walks[0].ID {
+		t.Errorf("%+v, want the second walk to answer the first", walks)
+	}
+}
+
 func TestSamePacketTwiceIsTwoWalks(t *testing.T) {
 	s := newScript(t)
 	for range 2 {

@@ -27,6 +27,15 @@ type flow struct {
 	synSeen  bool
 	touched  time.Time
 	rewrites []translation
+	walks    []*walk // the newest, oldest first
+}
+
+// rememberWalks is how many walks of a flow are kept, for what answers them.
+const rememberWalks = 16
+
+func (f *flow) add(w *walk) {
+	f.walks = append(f.walks, w)
+	f.walks = f.walks[max(0, len(f.walks)-rememberWalks):]
 }
 
 // tuple is a connection's addresses without a direction: the smaller comes first.
@@ -108,6 +117,9 @@ func (f *flows) learn(p trace.Packet, w *flow) (renamed bool) {
 	if known = known.sameConnection(w); known != nil {
 		known.into = w
 		w.rewrites = append(w.rewrites, known.rewrites...)
+		for _, walk := range known.walks {
+			w.add(walk)
+		}
 	}
 	return true
 }

@@ -109,16 +109,46 @@ func (a *Assembler) draw(w *walk) trace.Walk {
 	for i, origin := range b.origins {
 		out.Steps[i].Remembered.Walk = a.number(origin)
 	}
-	for _, l := range w.legs {
-		if out.Direction == "" {
-			out.Direction = l.direction
-		}
+	out.Direction = w.direction()
+	if refused := w.refuses(); refused != nil {
+		out.Answers = a.number(refused)
 	}
 	if w.outcome != "" {
 		out.End = len(b.steps) - 1
 	}
 	clampTimes(out.Steps, b.kernel)
 	return out
+}
+
+// direction is that of the first namespace which knows it.
+func (w *walk) direction() trace.Direction {
+	for _, l := range w.legs {
+		if l.direction != "" {
+			return l.direction
+		}
+	}
+	return ""
+}
+
+// refuses finds the walk that a reset or an ICMP error answers: that of the
+// packet which an ICMP error quotes, or the last that went the other way.
+func (w *walk) refuses() *walk {
+	p := w.first().first.Packet
+	if !p.Refuses() {
+		return nil
+	}
+	var found *walk
+	for _, v := range w.flow.root().walks {
+		q := v.first().first.Packet
+		switch {
+		case v == w || q.Refuses() || !v.began().Before(w.began()):
+		case p.Embedded != nil && (q.Proto != p.Embedded.Proto || q.Seq != p.Embedded.Seq):
+		case p.Embedded == nil && v.direction() == w.direction():
+		default:
+			found = v
+		}
+	}
+	return found
 }
 
 // build puts the steps of the walk together. On the way the flow learns of
