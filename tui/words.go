@@ -31,9 +31,17 @@ func addr(a netip.AddrPort) string {
 	return a.String()
 }
 
+// protoName is a protocol as people write it.
+func protoName(p trace.Proto) string {
+	if p == trace.ICMPv6 {
+		return "ICMPv6"
+	}
+	return strings.ToUpper(p.String())
+}
+
 // packet names a packet: "TCP SYN", "ICMP echo request", "UDP".
 func (words) packet(p trace.Packet) string {
-	proto := strings.ToUpper(p.Proto.String())
+	proto := protoName(p.Proto)
 	switch s := p.Summary(); {
 	case s == "" || s == proto:
 		return proto
