@@ -54,7 +54,7 @@ func leftovers(ctx context.Context, backends []Backend) ([]Leftover, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s-save: %w", b.Command, err)
 		}
-		eachProbe(rules, func(r ruleset.Rule, p Prefix) {
+		eachProbe(rules, func(_ place, r ruleset.Rule, p Prefix) {
 			if group, ok := probeGroup(r); ok && read[group] {
 				return
 			}

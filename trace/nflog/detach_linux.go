@@ -159,35 +159,21 @@ type attachedProbe struct {
 // dump without taking rules apart, since other people's rules may hold
 // expressions that no library knows.
 func listProbes(family trace.Family) ([]attachedProbe, error) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	msgs, err := conn.Execute(netlink.Message{
-		Header: netlink.Header{
-			Type:  unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE,
-			Flags: netlink.Request | netlink.Dump,
-		},
-		Data: []byte{byte(nftFamily(family)), unix.NFNETLINK_V0, 0, 0},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing nf_tables rules: %w", err)
-	}
 	var probes []attachedProbe
-	for _, m := range msgs {
-		prefix, ok := findPrefix(m.Data)
+	err := dumpRules(family, func(rule []byte) error {
+		prefix, ok := findPrefix(rule)
 		if !ok {
-			continue
+			return nil
 		}
-		p, err := readRule(m.Data[4:]) // behind struct nfgenmsg
+		p, err := readRule(rule)
 		if err != nil {
-			return nil, fmt.Errorf("reading an nf_tables rule: %w", err)
+			return fmt.Errorf("reading an nf_tables rule: %w", err)
 		}
 		p.prefix = prefix
 		probes = append(probes, p)
-	}
-	return probes, nil
+		return nil
+	})
+	return probes, err
 }
 
 // findPrefix finds a log prefix, which ends with a zero byte, in a dumped rule.

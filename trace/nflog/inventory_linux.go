@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"packetwalk/trace"
+	"packetwalk/trace/ruleset"
 )
 
 // variantOf asks a command of the iptables family which implementation it is for.
@@ -36,8 +37,8 @@ func nftFamily(f trace.Family) nftables.TableFamily {
 }
 
 // listPresence lists the tables and base chains of iptables in nf_tables,
-// without those that another trace made for its probes.
-func listPresence(family trace.Family) (Presence, error) {
+// without those that came into being for the probes among the rules.
+func listPresence(family trace.Family, rules ruleset.Ruleset) (Presence, error) {
 	conn, err := nftables.New()
 	if err != nil {
 		return nil, fmt.Errorf("opening nf_tables: %w", err)
@@ -61,25 +62,20 @@ func listPresence(family trace.Family) (Presence, error) {
 			table[c.Name] = true
 		}
 	}
-	return p, p.discountProbes(family)
+	p.discountProbes(rules)
+	return p, nil
 }
 
 // discountProbes takes out what came into being for the probes of any run.
-func (p Presence) discountProbes(family trace.Family) error {
-	probes, err := listProbes(family)
-	if err != nil {
-		return err
-	}
-	for _, probe := range probes {
-		table, chain := probe.table, probe.chain
-		switch probe.prefix.Origin {
+func (p Presence) discountProbes(rules ruleset.Ruleset) {
+	eachProbe(rules, func(at place, _ ruleset.Rule, prefix Prefix) {
+		switch prefix.Origin {
 		case MadeTable:
-			delete(p, table)
+			delete(p, at.table)
 		case MadeChain:
-			delete(p[table], chain)
+			delete(p[at.table], at.chain)
 		}
-	}
-	return nil
+	})
 }
 
 // deleteRequests are the requests that delete chains and tables, chains first.

@@ -39,9 +39,6 @@ type Subject struct {
 	Filter filter.Filter
 }
 
-// conntrack says whether probes may ask for the state of a connection.
-func (s Subject) conntrack() bool { return !s.Careful || TracksConnections(s.Rules) }
-
 // tables are the tables that may be probed.
 func (s Subject) tables() []trace.Table {
 	nat, ok := s.Rules.Table(trace.NAT)
@@ -87,6 +84,8 @@ type Plan struct {
 	Next int
 
 	subject Subject
+	// conntrack says whether probes may ask for the state of a connection.
+	conntrack bool
 	// edits are the iptables-restore lines of each table, in the order in which they have to run.
 	edits map[trace.Table][]string
 }
@@ -97,7 +96,8 @@ type Plan struct {
 func NewPlan(s Subject) *Plan {
 	p := &Plan{
 		Probes: map[int]trace.Probe{}, Matches: map[int]string{}, Next: s.Next, subject: s,
-		edits: map[trace.Table][]string{},
+		edits:     map[trace.Table][]string{},
+		conntrack: !s.Careful || TracksConnections(s.Rules),
 	}
 	for _, name := range s.tables() {
 		table, _ := s.Rules.Table(name)
@@ -268,7 +268,7 @@ func (p *Plan) filtered(all []wanted) []wanted {
 	for _, w := range all {
 		use := filter.AfterConntrack
 		switch {
-		case w.probe.Table == trace.Raw, !p.subject.conntrack():
+		case w.probe.Table == trace.Raw, !p.conntrack:
 			use = filter.BeforeConntrack
 		case w.probe.Table == trace.NAT:
 			use = filter.InNAT
@@ -335,23 +335,27 @@ func (p *Plan) Script() string { return script(p.edits) }
 // some runs from a ruleset, by their specification.
 func Removal(rules ruleset.Ruleset, ofRun func(run string) bool) string {
 	edits := map[trace.Table][]string{}
-	for _, t := range rules.Tables {
-		eachProbe(ruleset.Ruleset{Tables: []ruleset.Table{t}}, func(r ruleset.Rule, p Prefix) {
-			if ofRun(p.Run) {
-				edits[t.Name] = append(edits[t.Name], deletion(r))
-			}
-		})
-	}
+	eachProbe(rules, func(at place, r ruleset.Rule, p Prefix) {
+		if ofRun(p.Run) {
+			edits[at.table] = append(edits[at.table], deletion(r))
+		}
+	})
 	return script(edits)
 }
 
+// place is where a rule stands.
+type place struct {
+	table trace.Table
+	chain string
+}
+
 // eachProbe calls f with every rule that is a probe of some run.
-func eachProbe(rules ruleset.Ruleset, f func(ruleset.Rule, Prefix)) {
+func eachProbe(rules ruleset.Ruleset, f func(place, ruleset.Rule, Prefix)) {
 	for _, t := range rules.Tables {
 		for _, c := range t.Chains {
 			for _, r := range c.Rules {
 				if p, ok := probePrefix(r); ok {
-					f(r, p)
+					f(place{t.Name, c.Name}, r, p)
 				}
 			}
 		}
@@ -392,7 +396,7 @@ func (p *Plan) enter(base trace.Probe, empty bool) []wanted {
 	probe := as(base, trace.Enter)
 	probe.Last = empty
 	hook, _ := trace.HookOf(probe.Chain)
-	states := p.subject.conntrack() && probe.Table == trace.Mangle && probe.Base() && (hook == trace.Prerouting || hook == trace.Output)
+	states := p.conntrack && probe.Table == trace.Mangle && probe.Base() && (hook == trace.Prerouting || hook == trace.Output)
 	if !states {
 		return []wanted{{probe, nil}}
 	}

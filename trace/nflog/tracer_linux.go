@@ -162,12 +162,9 @@ func (t *Tracer) attach(ctx context.Context) error {
 	return nil
 }
 
-// insert puts the probes in place. In a ruleset that others change it looks
-// again whether that has succeeded.
+// insert puts the probes in place. In a ruleset that others change, the first
+// look of the watch sees whether they did so meanwhile.
 func (t *Tracer) insert(ctx context.Context) error {
-	if t.options.Report != nil {
-		return t.settle(ctx)
-	}
 	if err := t.plan(ctx); err != nil {
 		return err
 	}
@@ -202,12 +199,14 @@ func (b *backend) look(ctx context.Context, s Subject) error {
 	if err != nil {
 		return err
 	}
-	b.listing = withoutCounters(text)
+	if b.variant == trace.Legacy {
+		b.listing = withoutCounters(text)
+	}
 	if s.Rules, err = ruleset.Parse(text); err != nil {
 		return fmt.Errorf("%s-save: %w", b.Command, err)
 	}
 	if b.variant == trace.NFTables {
-		if s.Present, err = listPresence(b.Family); err != nil {
+		if s.Present, err = listPresence(b.Family, s.Rules); err != nil {
 			return err
 		}
 	}

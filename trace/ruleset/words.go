@@ -11,6 +11,9 @@ var errQuote = errors.New("a quoted word is not closed")
 // separate, double quotes hold together, and inside them a backslash takes the
 // next character as it is (add_param_to_argv in iptables/xshared.c).
 func Words(line string) ([]string, error) {
+	if !strings.Contains(line, `"`) { // most rules
+		return strings.FieldsFunc(line, isBlank), nil
+	}
 	var words []string
 	var word strings.Builder
 	open, quoted, escaped := false, false, false
@@ -23,7 +26,7 @@ func Words(line string) ([]string, error) {
 			escaped = true
 		case r == '"':
 			quoted, open = !quoted, true
-		case !quoted && (r == ' ' || r == '\t' || r == '\n' || r == '\r'):
+		case !quoted && isBlank(r):
 			if open {
 				words = append(words, word.String())
 				word.Reset()
@@ -42,6 +45,8 @@ func Words(line string) ([]string, error) {
 	}
 	return words, nil
 }
+
+func isBlank(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' }
 
 // Join puts words into one line that Words splits into the same words.
 func Join(words []string) string {

@@ -1,0 +1,107 @@
+package nflog
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"packetwalk/trace"
+)
+
+// dumpBuffer is as much as the kernel puts into one message of a dump, which it
+// does for a reader that shows it has the room (netlink_dump in
+// net/netlink/af_netlink.c). A page at a time, thousands of rules take ten
+// times as long.
+const dumpBuffer = 32 << 10
+
+// errInterrupted says that the rules changed while they were dumped.
+var errInterrupted = errors.New("the rules changed while they were listed")
+
+// dumpRules calls f with the attributes of every nf_tables rule of a family.
+func dumpRules(family trace.Family, f func(rule []byte) error) error {
+	const patience = 5
+	var err error
+	for range patience {
+		var rules [][]byte
+		if rules, err = dump(family); err == nil {
+			for _, r := range rules {
+				if err := f(r); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if !errors.Is(err, errInterrupted) {
+			break
+		}
+	}
+	return fmt.Errorf("listing nf_tables rules: %w", err)
+}
+
+// dump reads all rules, or fails where they changed meanwhile.
+func dump(family trace.Family) ([][]byte, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Sendto(fd, dumpRequest(family), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, os.NewSyscallError("sendto", err)
+	}
+	var rules [][]byte
+	for {
+		buf := make([]byte, dumpBuffer)
+		n, _, err := unix.Recvfrom(fd, buf, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, os.NewSyscallError("recvfrom", err)
+		}
+		msgs, err := syscall.ParseNetlinkMessage(buf[:n])
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range msgs {
+			switch {
+			case m.Header.Flags&unix.NLM_F_DUMP_INTR != 0:
+				return nil, errInterrupted
+			case m.Header.Type == unix.NLMSG_DONE:
+				return rules, nil
+			case m.Header.Type == unix.NLMSG_ERROR:
+				return nil, dumpError(m.Data)
+			case len(m.Data) > sizeofNfgenmsg:
+				rules = append(rules, m.Data[sizeofNfgenmsg:])
+			}
+		}
+	}
+}
+
+// sizeofNfgenmsg is the size of struct nfgenmsg (include/uapi/linux/netfilter/nfnetlink.h).
+const sizeofNfgenmsg = 4
+
+// dumpRequest asks for every rule of a family.
+func dumpRequest(family trace.Family) []byte {
+	h := unix.NlMsghdr{
+		Len:  unix.SizeofNlMsghdr + sizeofNfgenmsg,
+		Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Flags: unix.NLM_F_REQUEST | unix.NLM_F_DUMP,
+	}
+	var b bytes.Buffer
+	// Writing to a buffer does not fail.
+	_ = binary.Write(&b, binary.NativeEndian, h)
+	b.Write([]byte{byte(nftFamily(family)), unix.NFNETLINK_V0, 0, 0})
+	return b.Bytes()
+}
+
+// dumpError reads struct nlmsgerr.
+func dumpError(data []byte) error {
+	if len(data) < 4 {
+		return errors.New("the kernel's error is too short")
+	}
+	return unix.Errno(-int32(binary.NativeEndian.Uint32(data)))
+}
