@@ -6,10 +6,10 @@ BINARY  := packetwalk
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench lint fuzz clean
+.PHONY: help build demo test difftest bench lint fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build ./packetwalk, one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BINARY) ./cmd/packetwalk
@@ -22,6 +22,11 @@ demo: ## set up what is missing and watch a packet walk to a published port
 test: ## set up what is missing and run every test, as root also as an ordinary user
 	@.ci/needs test
 	.ci/test
+
+difftest: ## hold 300 random rulesets to the kernel's own trace, and kill tracers 50 times (some minutes)
+	@.ci/needs test
+	$(GO) test ./trace/difftest -count=1 -timeout 30m -full
+	$(GO) test ./trace/nflog -count=1 -timeout 30m -run 'Guard|Clean' -full
 
 bench: ## run the benchmarks, those against a shell script and iptables-restore included
 	@.ci/needs test

@@ -27,6 +27,7 @@ func english() Messages {
 			Redirect:     "REDIRECT: destination rewritten to {dst}, this machine itself",
 			NetmapDst:    "NETMAP: destination rewritten to {dst}",
 			NetmapSrc:    "NETMAP: source rewritten to {src}",
+			Reached:      "REACHED: went on to the next rule; whether this one matched cannot be told",
 			Other:        "{verdict}: the target decides what becomes of the packet",
 			Remembered:   "conntrack: {nat} remembered from walk {walk}, rule {table}/{chain} {rule}",
 			Undone:       "conntrack: reply of walk {walk} — the {nat} of {table}/{chain} rule {rule} turned back",

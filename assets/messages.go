@@ -35,7 +35,8 @@ type Verdicts struct {
 	DNAT, SNAT           string
 	Masquerade, Redirect string
 	NetmapDst, NetmapSrc string
-	Other                string
+	// Reached: it cannot be told whether the rule matched.
+	Reached, Other string
 	// What connection tracking does on its own; the last is for a rewriting
 	// whose origin is not known.
 	Remembered, Undone, Rewritten string

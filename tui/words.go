@@ -87,6 +87,8 @@ func (w words) verdict(walk trace.Walk, i int) string {
 		return w.returns(walk, i)
 	case trace.Continue:
 		return w.goesOn(s)
+	case trace.Reached:
+		return v.Reached
 	}
 	return w.rewrites(s)
 }

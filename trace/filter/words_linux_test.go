@@ -362,12 +362,42 @@ func TestWordsInTheKernel(t *testing.T) {
 	}
 }
 
+// pieces cuts an iptables-restore script into some with a few hundred lines of a
+// table each: nf_tables takes a table's lines as one message, and an ordinary
+// user's socket has no room for a large one (net.core.wmem_max).
+func pieces(script string) []string {
+	const most = 300
+	var all []string
+	table, lines := "", []string(nil)
+	flush := func() {
+		if len(lines) > 0 {
+			all = append(all, table+"\n"+strings.Join(lines, "\n")+"\nCOMMIT\n")
+		}
+		lines = nil
+	}
+	for line := range strings.Lines(script) {
+		switch line = strings.TrimSpace(line); {
+		case strings.HasPrefix(line, "*"):
+			table = line
+		case line == "COMMIT":
+			flush()
+		case line != "":
+			if lines = append(lines, line); len(lines) == most {
+				flush()
+			}
+		}
+	}
+	return all
+}
+
 func checkInKernel(t *testing.T, l *lab.Lab, w world) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	subjects := w.subjects(rand.New(rand.NewPCG(seed, 0)))
-	if out, err := run(l, w.script(t, subjects), w.restore, "--noflush", "-w"); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	for _, piece := range pieces(w.script(t, subjects)) {
+		if out, err := run(l, piece, w.restore, "--noflush", "-w"); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
 	}
 	after := counters(t, l, w)
 	for _, f := range w.flows() {

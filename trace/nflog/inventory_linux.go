@@ -135,6 +135,10 @@ func deleteAll(requests []netlink.Message) error {
 	if err = transact(conn, requests...); err == nil {
 		return nil
 	}
+	if errors.Is(err, unix.EMSGSIZE) && len(requests) > 1 {
+		half := len(requests) / 2
+		return errors.Join(deleteAll(requests[:half]), deleteAll(requests[half:]))
+	}
 	var errs []error
 	for _, r := range requests {
 		if err := transact(conn, r); !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOENT) {

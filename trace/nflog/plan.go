@@ -5,6 +5,7 @@ package nflog
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -328,8 +329,17 @@ func (p *Plan) edit(table trace.Table, line string) {
 // deletion is the iptables-restore line that deletes a rule by its specification.
 func deletion(r ruleset.Rule) string { return "-D" + strings.TrimPrefix(r.Text, "-A") }
 
-// Script is the iptables-restore --noflush input that carries the plan out.
-func (p *Plan) Script() string { return script(p.edits) }
+// Script is the iptables-restore --noflush input that carries the plan out, one
+// transaction a table.
+func (p *Plan) Script() string { return script(p.edits, math.MaxInt) }
+
+// piece is how many lines of a script fit into a message of an ordinary user
+// (net.core.wmem_max is 212,992 bytes unless somebody has changed it).
+const piece = 200
+
+// ScriptInPieces is Script as transactions that are small enough for the socket
+// of an ordinary user.
+func (p *Plan) ScriptInPieces() string { return script(p.edits, piece) }
 
 // Removal is the iptables-restore --noflush input that deletes the probes of
 // some runs from a ruleset, by their specification.
@@ -340,7 +350,7 @@ func Removal(rules ruleset.Ruleset, ofRun func(run string) bool) string {
 			edits[at.table] = append(edits[at.table], deletion(r))
 		}
 	})
-	return script(edits)
+	return script(edits, math.MaxInt)
 }
 
 // place is where a rule stands.
@@ -362,11 +372,14 @@ func eachProbe(rules ruleset.Ruleset, f func(place, ruleset.Rule, Prefix)) {
 	}
 }
 
-func script(edits map[trace.Table][]string) string {
+// script writes edits as iptables-restore input, at most so many to a transaction.
+func script(edits map[trace.Table][]string, most int) string {
 	var b strings.Builder
 	for _, t := range trace.Tables() {
-		if lines := edits[t]; len(lines) > 0 {
-			fmt.Fprintf(&b, "*%s\n%s\nCOMMIT\n", t, strings.Join(lines, "\n"))
+		for lines := edits[t]; len(lines) > 0; {
+			n := min(most, len(lines))
+			fmt.Fprintf(&b, "*%s\n%s\nCOMMIT\n", t, strings.Join(lines[:n], "\n"))
+			lines = lines[n:]
 		}
 	}
 	return b.String()

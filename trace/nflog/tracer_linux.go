@@ -223,11 +223,26 @@ func (t *Tracer) carryOut(ctx context.Context) error {
 		if b.plan.Empty() {
 			continue
 		}
-		if _, err := run(ctx, b.Command+"-restore", b.plan.Script(), "--noflush", "--wait"); err != nil {
+		_, err := run(ctx, b.Command+"-restore", b.plan.Script(), "--noflush", "--wait")
+		if err != nil && strings.Contains(err.Error(), "Message too long") {
+			err = t.carryOutInPieces(ctx, b)
+		}
+		if err != nil {
 			return fmt.Errorf("inserting probes: %w", err)
 		}
 	}
 	return nil
+}
+
+// carryOutInPieces is for the root of a user namespace, who has no right to
+// large messages. The tables before the one that was too large are done: what
+// is left to do is planned anew.
+func (t *Tracer) carryOutInPieces(ctx context.Context, b *backend) error {
+	if err := t.plan(ctx); err != nil {
+		return err
+	}
+	_, err := run(ctx, b.Command+"-restore", b.plan.ScriptInPieces(), "--noflush", "--wait")
+	return err
 }
 
 // Node is the name of the traced namespace.

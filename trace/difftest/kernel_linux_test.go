@@ -1,0 +1,223 @@
+package difftest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"packetwalk/trace"
+	"packetwalk/trace/decode"
+)
+
+// message is one message of the kernel's trace (NFT_MSG_TRACE, sent by
+// net/netfilter/nf_tables_trace.c).
+type message struct {
+	id      uint32
+	family  trace.Family
+	table   string
+	chain   string
+	typ     uint32 // unix.NFT_TRACETYPE_*
+	handle  uint64
+	verdict int32
+	target  string // of a jump or goto
+	policy  uint32
+	// packet is set on the first message of every base chain that a packet comes to.
+	packet *trace.Packet
+}
+
+// ownTable is the native table that switches tracing on.
+const ownTable = "difftest"
+
+// watchKernel opens a socket that receives the trace of the calling thread's
+// network namespace.
+func watchKernel() (*netlink.Conn, error) {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return nil, fmt.Errorf("opening the kernel's trace: %w", err)
+	}
+	// A smaller buffer than asked for is no error: if it runs over, reading says so.
+	_ = conn.SetReadBuffer(8 << 20)
+	if err := conn.JoinGroup(unix.NFNLGRP_NFTRACE); err != nil {
+		return nil, fmt.Errorf("joining the group of the kernel's trace: %w", err)
+	}
+	return conn, nil
+}
+
+// switchOn makes the table that has every packet traced, from before the raw
+// table on, and that ends the way of sentinels behind it.
+func switchOn() error {
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("opening nf_tables: %w", err)
+	}
+	table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: ownTable})
+	on := []expr.Any{
+		&expr.Immediate{Register: 1, Data: []byte{1}},
+		&expr.Meta{Key: expr.MetaKeyNFTRACE, SourceRegister: true, Register: 1},
+	}
+	drop := []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{sentinelProto}},
+		&expr.Verdict{Kind: expr.VerdictDrop},
+	}
+	for _, c := range []struct {
+		name     string
+		hook     *nftables.ChainHook
+		priority nftables.ChainPriority
+		rule     []expr.Any
+	}{
+		{"incoming", nftables.ChainHookPrerouting, -450, on},
+		{"outgoing", nftables.ChainHookOutput, -450, on},
+		{"sentinels", nftables.ChainHookPrerouting, -299, drop},
+	} {
+		chain := conn.AddChain(&nftables.Chain{Name: c.name, Table: table, Type: nftables.ChainTypeFilter,
+			Hooknum: c.hook, Priority: nftables.ChainPriorityRef(c.priority)})
+		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: c.rule})
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("adding the table that switches tracing on: %w", err)
+	}
+	return nil
+}
+
+// parseMessage reads a message; ok is false for those of another kind.
+func parseMessage(m netlink.Message) (out message, ok bool, err error) {
+	if m.Header.Type != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_TRACE || len(m.Data) < 4 {
+		return out, false, nil
+	}
+	ad, err := netlink.NewAttributeDecoder(m.Data[4:]) // behind struct nfgenmsg
+	if err != nil {
+		return out, false, err
+	}
+	ad.ByteOrder = binary.BigEndian
+	var header, transport []byte
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.NFTA_TRACE_ID:
+			out.id = ad.Uint32()
+		case unix.NFTA_TRACE_TABLE:
+			out.table = ad.String()
+		case unix.NFTA_TRACE_CHAIN:
+			out.chain = ad.String()
+		case unix.NFTA_TRACE_TYPE:
+			out.typ = ad.Uint32()
+		case unix.NFTA_TRACE_RULE_HANDLE:
+			out.handle = ad.Uint64()
+		case unix.NFTA_TRACE_POLICY:
+			out.policy = ad.Uint32()
+		case unix.NFTA_TRACE_VERDICT:
+			ad.Nested(out.readVerdict)
+		case unix.NFTA_TRACE_NETWORK_HEADER:
+			header = ad.Bytes()
+		case unix.NFTA_TRACE_TRANSPORT_HEADER:
+			transport = ad.Bytes()
+		}
+	}
+	out.family = familyOf(m.Data[0])
+	if err := ad.Err(); err != nil || header == nil {
+		return out, err == nil, err
+	}
+	p, err := decode.Packet(append(bytes.Clone(header), transport...))
+	out.packet = &p
+	return out, err == nil, err
+}
+
+func (m *message) readVerdict(ad *netlink.AttributeDecoder) error {
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.NFTA_VERDICT_CODE:
+			m.verdict = int32(ad.Uint32())
+		case unix.NFTA_VERDICT_CHAIN:
+			m.target = ad.String()
+		}
+	}
+	return nil
+}
+
+func familyOf(nfproto byte) trace.Family {
+	switch nfproto {
+	case unix.NFPROTO_IPV4:
+		return trace.IPv4
+	case unix.NFPROTO_IPV6:
+		return trace.IPv6
+	}
+	return 0 // the native table
+}
+
+// verdicts are the codes of enum nft_verdicts and of netfilter itself
+// (include/uapi/linux/netfilter.h, include/uapi/linux/netfilter/nf_tables.h).
+var verdicts = map[int32]trace.Verdict{
+	0: trace.Drop, 1: trace.Accept, 2: "STOLEN", 3: "QUEUE", -1: trace.Continue, -3: trace.Jump, -4: trace.Goto, -5: trace.Return,
+}
+
+// verdictOf names a code. That of a queue carries its number in the upper half.
+func verdictOf(code int32) trace.Verdict {
+	if code >= 0 {
+		code &= 0xff // NF_VERDICT_MASK
+	}
+	return verdicts[code]
+}
+
+// ruleKey names a rule as the kernel does.
+type ruleKey struct {
+	family trace.Family
+	table  string
+	handle uint64
+}
+
+// probeNumber stands for the number of a rule that is a probe.
+const probeNumber = -1
+
+// ruleNumbers lists the rules of both families, with the numbers that they have
+// without probes. It must run in the network namespace.
+func ruleNumbers(t testing.TB) map[ruleKey]int {
+	t.Helper()
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	must(t, err)
+	defer conn.Close()
+	numbers, last := map[ruleKey]int{}, map[string]int{}
+	for _, family := range []byte{unix.NFPROTO_IPV4, unix.NFPROTO_IPV6} {
+		rules, err := conn.Execute(netlink.Message{
+			Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Flags: netlink.Request | netlink.Dump},
+			Data:   []byte{family, unix.NFNETLINK_V0, 0, 0},
+		})
+		must(t, err)
+		for _, m := range rules {
+			key, chain := ruleOf(t, m)
+			if bytes.Contains(m.Data, []byte("packetwalk:")) {
+				numbers[key] = probeNumber
+				continue
+			}
+			at := fmt.Sprint(key.family, key.table, " ", chain)
+			last[at]++
+			numbers[key] = last[at]
+		}
+	}
+	return numbers
+}
+
+func ruleOf(t testing.TB, m netlink.Message) (key ruleKey, chain string) {
+	t.Helper()
+	ad, err := netlink.NewAttributeDecoder(m.Data[4:])
+	must(t, err)
+	ad.ByteOrder = binary.BigEndian
+	key.family = familyOf(m.Data[0])
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.NFTA_RULE_TABLE:
+			key.table = ad.String()
+		case unix.NFTA_RULE_CHAIN:
+			chain = ad.String()
+		case unix.NFTA_RULE_HANDLE:
+			key.handle = ad.Uint64()
+		}
+	}
+	must(t, ad.Err())
+	return key, chain
+}
