@@ -78,9 +78,12 @@ type Tracer struct {
 	options      Options
 	watching     sync.WaitGroup
 	// mu is held while plans change.
-	mu   sync.Mutex
-	seen uint32 // the generation of nf_tables at the last look
-	// probes holds what every probe means, by its number.
+	mu      sync.Mutex
+	seen    uint32              // the generation of nf_tables at the last look
+	planned map[int]trace.Probe // the probes of the newest plans
+	retired map[int]retired
+	// probes holds what every probe means, by its number: those that are planned,
+	// and those that have retired.
 	probes atomic.Pointer[map[int]trace.Probe]
 
 	// Only the reader uses these.
@@ -120,7 +123,7 @@ func Attach(ctx context.Context, target Target, o Options, receive func(trace.Ev
 	if len(o.Run) > maxRun {
 		return nil, fmt.Errorf("attaching probes on %s: the name of the run is longer than %d characters", target.Node, maxRun)
 	}
-	t := &Tracer{target: target, run: o.Run, options: o, receive: receive, names: interfaceNames{}}
+	t := &Tracer{target: target, run: o.Run, options: o, receive: receive, names: interfaceNames{}, retired: map[int]retired{}}
 	t.ctx, t.stopWatching = context.WithCancel(context.WithoutCancel(ctx))
 	err := target.Namespace.Do(func() error { return t.attach(ctx) })
 	if err != nil {
@@ -189,8 +192,39 @@ func (t *Tracer) plan(ctx context.Context) error {
 		next = b.plan.Next
 		maps.Copy(probes, b.plan.Probes)
 	}
-	t.probes.Store(&probes)
+	t.announce(probes)
 	return nil
+}
+
+// retirement is how long the meaning of a probe that is gone is kept: events of
+// it may wait to be read.
+const retirement = 5 * time.Second
+
+// retired is a probe that is gone.
+type retired struct {
+	probe trace.Probe
+	since time.Time
+}
+
+// announce tells the reader what the planned probes mean, and those that have
+// gone a short while ago.
+func (t *Tracer) announce(planned map[int]trace.Probe) {
+	now := time.Now()
+	for id, p := range t.planned {
+		if _, stays := planned[id]; !stays {
+			t.retired[id] = retired{p, now}
+		}
+	}
+	t.planned = planned
+	current := maps.Clone(planned)
+	for id, r := range t.retired {
+		if now.Sub(r.since) > retirement {
+			delete(t.retired, id)
+			continue
+		}
+		current[id] = r.probe
+	}
+	t.probes.Store(&current)
 }
 
 // look reads the backend's ruleset and plans for it.

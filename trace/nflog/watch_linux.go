@@ -60,7 +60,7 @@ func (t *Tracer) follow(ctx context.Context, legacy bool) error {
 }
 
 // settle plans and carries out until nothing is left to do: others may change
-// the ruleset between the two.
+// the ruleset between the two. Where they go on doing so, the next look goes on too.
 func (t *Tracer) settle(ctx context.Context) error {
 	const patience = 5
 	for range patience {
@@ -74,7 +74,8 @@ func (t *Tracer) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.New("others change the rules faster than probes can be put in place")
+	t.seen = 0
+	return nil
 }
 
 // inPlace says whether every probe stands where its plan wants it.
