@@ -42,7 +42,7 @@ type Config struct {
 	Calm, Rush time.Duration
 	// Gather is how long a walk that is under way waits before it is handed out
 	// for the first time, so that the packets before it are known by then.
-	// Default 25 ms.
+	// Default 10 ms.
 	Gather time.Duration
 	// Settle is how long a leg that could be complete waits for a visit to the
 	// nat table that may or may not come. Default 100 ms.
@@ -58,7 +58,7 @@ type Config struct {
 
 func (c *Config) setDefaults() {
 	for d, v := range map[*time.Duration]time.Duration{
-		&c.Calm: 2 * time.Millisecond, &c.Rush: 20 * time.Millisecond, &c.Gather: 25 * time.Millisecond, &c.Reorder: 250 * time.Millisecond, &c.Settle: 100 * time.Millisecond,
+		&c.Calm: 2 * time.Millisecond, &c.Rush: 20 * time.Millisecond, &c.Gather: 10 * time.Millisecond, &c.Reorder: 250 * time.Millisecond, &c.Settle: 100 * time.Millisecond,
 		&c.LostAfter: time.Second, &c.LostOnWire: 4 * time.Second,
 	} {
 		if *d == 0 {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"regexp"
 	"strings"
 
 	"github.com/mdlayher/netlink"
@@ -54,10 +53,22 @@ func save(ctx context.Context, command string, tables []trace.Table) (string, er
 	return all.String(), nil
 }
 
-// counters are those of chains in a listing, which change with every packet.
-var counters = regexp.MustCompile(`(?m)\[\d+:\d+\]$|^#.*$`)
-
-func withoutCounters(listing string) string { return counters.ReplaceAllString(listing, "") }
+// withoutCounters is a listing without what changes with every packet or with
+// the time: the counters of chains, and comments.
+func withoutCounters(listing string) string {
+	var b strings.Builder
+	for line := range strings.Lines(listing) {
+		switch line[0] {
+		case '#':
+		case ':':
+			name, _, _ := strings.Cut(line, " [")
+			b.WriteString(name + "\n")
+		default:
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
 
 // remove deletes the probes from the rulesets. It must run on a thread in the
 // network namespace.

@@ -320,3 +320,47 @@ func TestCarefulLeavesConntrackOff(t *testing.T) {
 		}
 	})
 }
+
+// While rules come at the end of a chain, and the probes there are replaced,
+// every packet that enters the chain is still seen at its end.
+func TestReplacedProbesStillCount(t *testing.T) {
+	topology := talking()
+	topology.Nodes[0].Rules = []string{"iptables -A INPUT -s 192.0.2.1 -j DROP"}
+	eachVariant(t, topology, func(t *testing.T, l *lab.Lab, c lab.Commands) {
+		host := l.Node("host")
+		r := newRecorder()
+		tr, err := nflog.Attach(t.Context(), nflog.Target{
+			Node: "host", Namespace: host, Backends: []nflog.Backend{{Family: trace.IPv4, Command: c.Iptables}}, Tables: trace.Tables(),
+		}, nflog.Options{Report: func(err error) { t.Error(err) }}, r.receive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func() {
+			if _, err := l.Send(t.Context(), "ask"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 4 {
+			command(t, host, c.Iptables, "-w", "-A", "INPUT", "-s", "192.0.2.2", "-j", "DROP")
+			ours := fmt.Sprintf("rule %d of INPUT to have its probe", i+2)
+			await(t, ours, func() bool {
+				ask()
+				input, _ := tr.Rules(trace.IPv4).Chain(trace.Filter, "INPUT")
+				return len(input.Rules) == i+2
+			})
+		}
+		ask()
+		if err := tr.Detach(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		count := map[trace.ProbeKind]int{}
+		for _, e := range r.events {
+			if e.Probe.Table == trace.Filter && e.Probe.Chain == "INPUT" {
+				count[e.Probe.Kind]++
+			}
+		}
+		if count[trace.Enter] != count[trace.End] || tr.Lost() != 0 {
+			t.Errorf("%d packets entered the chain, %d were seen at its end, %d events were lost", count[trace.Enter], count[trace.End], tr.Lost())
+		}
+	})
+}

@@ -63,19 +63,20 @@ func (t *Tracer) follow(ctx context.Context, legacy bool) error {
 // the ruleset between the two. Where they go on doing so, the next look goes on too.
 func (t *Tracer) settle(ctx context.Context) error {
 	const patience = 5
+	var err error
 	for range patience {
-		if err := t.plan(ctx); err != nil {
+		if err = t.plan(ctx); err != nil {
 			return err
 		}
 		if t.inPlace() {
 			return nil
 		}
-		if err := t.carryOut(ctx); err != nil {
-			return err
-		}
+		// An edit may name a rule that somebody has deleted since the look: the
+		// next plan knows.
+		err = t.carryOut(ctx)
 	}
 	t.seen = 0
-	return nil
+	return err
 }
 
 // inPlace says whether every probe stands where its plan wants it.
