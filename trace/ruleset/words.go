@@ -12,15 +12,16 @@ var errQuote = errors.New("a quoted word is not closed")
 // next character as it is (add_param_to_argv in iptables/xshared.c).
 func Words(line string) ([]string, error) {
 	if !strings.Contains(line, `"`) { // most rules
-		return strings.FieldsFunc(line, isBlank), nil
+		return strings.FieldsFunc(line, func(r rune) bool { return r < 128 && isBlank(byte(r)) }), nil
 	}
 	var words []string
 	var word strings.Builder
 	open, quoted, escaped := false, false, false
-	for _, r := range line {
+	for i := range len(line) { // bytes: what is no UTF-8 must stay as it is
+		r := line[i]
 		switch {
 		case escaped:
-			word.WriteRune(r)
+			word.WriteByte(r)
 			escaped = false
 		case quoted && r == '\\':
 			escaped = true
@@ -33,7 +34,7 @@ func Words(line string) ([]string, error) {
 				open = false
 			}
 		default:
-			word.WriteRune(r)
+			word.WriteByte(r)
 			open = true
 		}
 	}
@@ -46,7 +47,7 @@ func Words(line string) ([]string, error) {
 	return words, nil
 }
 
-func isBlank(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' }
+func isBlank(r byte) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' }
 
 // Join puts words into one line that Words splits into the same words.
 func Join(words []string) string {
@@ -66,11 +67,11 @@ func quote(w string) string {
 	}
 	var b strings.Builder
 	b.WriteByte('"')
-	for _, r := range w {
-		if r == '"' || r == '\\' || r == '\'' {
+	for i := range len(w) {
+		if r := w[i]; r == '"' || r == '\\' || r == '\'' {
 			b.WriteByte('\\')
 		}
-		b.WriteRune(r)
+		b.WriteByte(w[i])
 	}
 	b.WriteByte('"')
 	return b.String()
