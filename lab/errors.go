@@ -83,18 +83,22 @@ type Fault struct {
 func (f *Fault) Error() string { return f.Path + ": " + f.Problem }
 
 // Faults lists every Fault that err is made of, in order.
-func Faults(err error) []*Fault {
+func Faults(err error) []*Fault { return Parts[*Fault](err) }
+
+// Parts lists every error of a type that err is made of, in order.
+func Parts[T error](err error) []T {
+	if part, ok := err.(T); ok {
+		return []T{part}
+	}
 	switch e := err.(type) {
-	case *Fault:
-		return []*Fault{e}
 	case interface{ Unwrap() []error }:
-		var all []*Fault
+		var all []T
 		for _, sub := range e.Unwrap() {
-			all = append(all, Faults(sub)...)
+			all = append(all, Parts[T](sub)...)
 		}
 		return all
 	case interface{ Unwrap() error }:
-		return Faults(e.Unwrap())
+		return Parts[T](e.Unwrap())
 	}
 	return nil
 }

@@ -33,19 +33,7 @@ func (f *Fault) Error() string {
 
 // Faults lists the faults that an error of Parse is made of, from the top of
 // the file to its end.
-func Faults(err error) []*Fault {
-	switch e := err.(type) {
-	case *Fault:
-		return []*Fault{e}
-	case interface{ Unwrap() []error }:
-		var all []*Fault
-		for _, sub := range e.Unwrap() {
-			all = append(all, Faults(sub)...)
-		}
-		return all
-	}
-	return nil
-}
+func Faults(err error) []*Fault { return lab.Parts[*Fault](err) }
 
 // Parse reads a scenario file and checks it, its topology included. The error
 // joins every *Fault there is; see Faults. The file's name serves messages and,

@@ -4,9 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/term"
 
 	"packetwalk/lab"
 	"packetwalk/scenarios"
@@ -24,9 +29,13 @@ import (
 func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) error {
 	if !lab.InSandbox() {
 		// The signals that end the program go to the sandboxed process, which cleans up.
+		restore := rememberTerminal()
 		code, err := lab.Reexec(context.WithoutCancel(ctx))
 		if err != nil {
 			return err
+		}
+		if code == killed {
+			restore()
 		}
 		if code == exitDone {
 			return nil
@@ -41,6 +50,27 @@ func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) err
 		return err
 	}
 	return errors.Join(r.show(ctx), r.close())
+}
+
+// killed is the exit code of a process that SIGKILL ended.
+const killed = 128 + int(syscall.SIGKILL)
+
+// rememberTerminal notes the state of the terminal. What it returns brings that
+// back after a sandboxed process that could not do so itself: out of raw mode
+// and the alternate screen, with a cursor.
+func rememberTerminal() (restore func()) {
+	in, out := os.Stdin.Fd(), os.Stdout
+	if !term.IsTerminal(in) || !term.IsTerminal(out.Fd()) {
+		return func() {}
+	}
+	state, err := term.GetState(in)
+	if err != nil {
+		return func() {}
+	}
+	return func() {
+		_ = term.Restore(in, state) // there is nobody left to tell
+		fmt.Fprint(out, ansi.ResetModeAltScreenSaveCursor, ansi.ShowCursor)
+	}
 }
 
 // run is a scenario at work.
