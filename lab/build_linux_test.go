@@ -188,7 +188,7 @@ func TestCheck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			topology := published()
 			topology.Nodes[1].Rules = append(topology.Nodes[1].Rules, "iptables -t mangle -N MARKS")
-			l := build(t, topology, "")
+			l := labtest.Build(t, topology, "")
 			for range 2 {
 				if err := l.Check(t.Context()); err != nil {
 					t.Fatal(err)
@@ -218,7 +218,7 @@ func named(name string) netlink.Link {
 // TestCheckIgnoresOthers sees that rules which others add, such as probes, are no fault.
 func TestCheckIgnoresOthers(t *testing.T) {
 	labtest.NeedIptables(t, "")
-	l := build(t, published(), "")
+	l := labtest.Build(t, published(), "")
 	err := l.Node("host").Do(func() error {
 		return exec.Command("iptables", "-I", "FORWARD", "-j", "NFLOG", "--nflog-group", "7").Run()
 	})

@@ -78,24 +78,9 @@ func published() lab.Topology {
 	}
 }
 
-// build builds a lab that ends with the test.
-func build(t testing.TB, topology lab.Topology, variant string) *lab.Lab {
-	t.Helper()
-	l, err := lab.Build(t.Context(), topology, lab.Options{Iptables: variant})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l
-}
-
 func TestClients(t *testing.T) {
 	labtest.NeedIptables(t, "")
-	l := build(t, published(), "")
+	l := labtest.Build(t, published(), "")
 	for _, c := range l.Topology().Clients {
 		t.Run(c.Name, func(t *testing.T) {
 			r, err := l.Send(t.Context(), c.Name)
@@ -189,7 +174,7 @@ func TestLargerTopology(t *testing.T) {
 	}
 	for range 10 {
 		start := time.Now()
-		l := build(t, topology, "")
+		l := labtest.Build(t, topology, "")
 		if took := time.Since(start); took > 900*time.Millisecond {
 			t.Errorf("Build took %s: it waited for the kernel's second", took)
 		}
@@ -219,7 +204,7 @@ func TestLargerTopology(t *testing.T) {
 
 func TestSendUnknown(t *testing.T) {
 	labtest.NeedIptables(t, "")
-	l := build(t, published(), "")
+	l := labtest.Build(t, published(), "")
 	if _, err := l.Send(t.Context(), "nobody"); err == nil {
 		t.Error("Send found a client that is not there")
 	}
@@ -227,7 +212,7 @@ func TestSendUnknown(t *testing.T) {
 
 func TestNamespace(t *testing.T) {
 	labtest.NeedIptables(t, "")
-	l := build(t, published(), "")
+	l := labtest.Build(t, published(), "")
 	if l.Node("nobody") != nil {
 		t.Error("there is a node that is not in the topology")
 	}

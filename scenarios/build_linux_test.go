@@ -26,15 +26,7 @@ func TestPublishPort(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l, err := lab.Build(t.Context(), s.Topology, lab.Options{Iptables: variant})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := l.Close(); err != nil {
-					t.Error(err)
-				}
-			}()
+			l := labtest.Build(t, s.Topology, variant)
 			want, err := os.ReadFile("testdata/publish-80.rules")
 			if err != nil {
 				t.Fatal(err)

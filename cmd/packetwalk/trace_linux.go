@@ -145,11 +145,7 @@ func drawTrace(ctx context.Context, t *live.Trace, all []machine, flags traceFla
 		Title: strings.TrimSpace("trace " + flags.filter.String()), Lang: flags.lang, Topology: topology, Rulesets: t.Rules(trace.IPv4),
 		Variant: t.Variant(all[0].name), Walks: t.Walks(), Losses: t.Lost,
 	})
-	go func() {
-		for range t.Walks() { // what nobody looks at any more
-		}
-	}()
-	return errors.Join(err, t.Close(context.WithoutCancel(ctx)))
+	return errors.Join(err, t.Abandon(context.WithoutCancel(ctx)))
 }
 
 // guardCommand is the call of this program as the guard of a run.

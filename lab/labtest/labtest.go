@@ -76,6 +76,21 @@ func NeedIptables(t testing.TB, variant string) {
 	}
 }
 
+// Build builds a lab that ends with the test.
+func Build(t testing.TB, topology lab.Topology, variant string) *lab.Lab {
+	t.Helper()
+	l, err := lab.Build(t.Context(), topology, lab.Options{Iptables: variant})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
 // Skip skips the test for lack of something, or fails it where RequireEnv says
 // that nothing may lack.
 func Skip(t testing.TB, reason string) {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"packetwalk/lab"
+	"packetwalk/lab/labtest"
 	"packetwalk/trace"
 	"packetwalk/trace/ruleset"
 )
@@ -69,9 +70,7 @@ func topology() lab.Topology {
 // packet that waits for an address to be resolved would outlast its turn.
 func build(t testing.TB) *lab.Lab {
 	t.Helper()
-	l, err := lab.Build(t.Context(), topology(), lab.Options{Iptables: "nft"})
-	must(t, err)
-	t.Cleanup(func() { must(t, l.Close()) })
+	l := labtest.Build(t, topology(), "nft")
 	for _, link := range l.Topology().Links {
 		introduce(t, l, link.Ends[0], link.Ends[1])
 		introduce(t, l, link.Ends[1], link.Ends[0])

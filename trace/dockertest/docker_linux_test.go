@@ -55,9 +55,7 @@ func topology() lab.Topology {
 
 func TestDocker(t *testing.T) {
 	labtest.NeedIptables(t, "")
-	l, err := lab.Build(t.Context(), topology(), lab.Options{})
-	must(t, err)
-	t.Cleanup(func() { must(t, l.Close()) })
+	l := labtest.Build(t, topology(), "")
 	host := l.Node("host")
 	d := startDaemon(t, host)
 	d.importImage(t)

@@ -346,15 +346,7 @@ func TestWordsInTheKernel(t *testing.T) {
 		t.Run(variant, func(t *testing.T) {
 			labtest.NeedIptables(t, variant)
 			worlds := []world{worldOf(trace.IPv4, variant), worldOf(trace.IPv6, variant)}
-			l, err := lab.Build(t.Context(), topology(worlds...), lab.Options{Iptables: variant})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := l.Close(); err != nil {
-					t.Error(err)
-				}
-			})
+			l := labtest.Build(t, topology(worlds...), variant)
 			for _, w := range worlds {
 				t.Run(w.family.String(), func(t *testing.T) { checkInKernel(t, l, w) })
 			}

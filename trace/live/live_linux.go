@@ -229,6 +229,15 @@ func (t *Trace) pending() bool {
 	return len(t.events) > 0 || slices.ContainsFunc(t.tracers, (*nflog.Tracer).Pending)
 }
 
+// Abandon is Close for a trace whose walks nobody reads any more.
+func (t *Trace) Abandon(ctx context.Context) error {
+	go func() {
+		for range t.walks { // until Close has closed it
+		}
+	}()
+	return t.Close(ctx)
+}
+
 // Close removes the probes and ends the trace. It can be repeated.
 func (t *Trace) Close(ctx context.Context) error {
 	errs := make([]error, len(t.tracers))

@@ -31,16 +31,7 @@ func publishPort(t testing.TB, variant string) (*lab.Lab, lab.Topology) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := lab.Build(t.Context(), s.Topology, lab.Options{Iptables: variant})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l, s.Topology
+	return labtest.Build(t, s.Topology, variant), s.Topology
 }
 
 // start traces every node of a lab.

@@ -2,7 +2,6 @@ package nflog
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -46,13 +45,9 @@ func leftovers(ctx context.Context, backends []Backend) ([]Leftover, error) {
 	}
 	var found []Leftover
 	for _, b := range backends {
-		text, err := save(ctx, b.Command, trace.Tables())
+		rules, _, err := readRules(ctx, b.Command, trace.Tables())
 		if err != nil {
 			return nil, err
-		}
-		rules, err := ruleset.Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s-save: %w", b.Command, err)
 		}
 		eachProbe(rules, func(_ place, r ruleset.Rule, p Prefix) {
 			if group, ok := probeGroup(r); ok && read[group] {

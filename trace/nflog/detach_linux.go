@@ -53,6 +53,17 @@ func save(ctx context.Context, command string, tables []trace.Table) (string, er
 	return all.String(), nil
 }
 
+// readRules reads a command's ruleset with save, and returns its text as well.
+func readRules(ctx context.Context, command string, tables []trace.Table) (rules ruleset.Ruleset, text string, err error) {
+	if text, err = save(ctx, command, tables); err != nil {
+		return rules, "", err
+	}
+	if rules, err = ruleset.Parse(text); err != nil {
+		return rules, "", fmt.Errorf("%s-save: %w", command, err)
+	}
+	return rules, text, nil
+}
+
 // withoutCounters is a listing without what changes with every packet or with
 // the time: the counters of chains, and comments.
 func withoutCounters(listing string) string {
@@ -112,13 +123,9 @@ func (b Backend) removeProbes(ctx context.Context, ofRun func(run string) bool) 
 // removeBySpecification deletes the probes that it sees, and says whether none
 // is left.
 func (b Backend) removeBySpecification(ctx context.Context, ofRun func(run string) bool) (done bool, err error) {
-	text, err := save(ctx, b.Command, trace.Tables())
+	rules, _, err := readRules(ctx, b.Command, trace.Tables())
 	if err != nil {
 		return false, err
-	}
-	rules, err := ruleset.Parse(text)
-	if err != nil {
-		return false, fmt.Errorf("%s-save: %w", b.Command, err)
 	}
 	script := Removal(rules, ofRun)
 	if script == "" {

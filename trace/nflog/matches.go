@@ -76,14 +76,14 @@ func (p part) certain() bool {
 
 // repeatable says whether a probe in front of a rule can tell if the rule
 // matches, by asking for the part of its matches that is free of side effects.
-func repeatable(r ruleset.Rule) bool {
-	return !slices.ContainsFunc(parts(r), func(p part) bool { return !p.pure() && !p.certain() })
+func repeatable(parts []part) bool {
+	return !slices.ContainsFunc(parts, func(p part) bool { return !p.pure() && !p.certain() })
 }
 
 // sideEffectFree is the part of a rule's matches that may be run once more.
-func sideEffectFree(r ruleset.Rule) []string {
+func sideEffectFree(parts []part) []string {
 	var match []string
-	for _, p := range parts(r) {
+	for _, p := range parts {
 		if p.pure() {
 			match = append(match, p.words...)
 		}

@@ -36,8 +36,9 @@ func TestSideEffectFree(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := ruleset.Rule{Match: words}
-		if got := strings.Join(sideEffectFree(r), " "); got != want.free || repeatable(r) != want.repeatable {
-			t.Errorf("%q: repeatable %t, %q; want %t, %q", match, repeatable(r), got, want.repeatable, want.free)
+		parts := parts(r)
+		if got := strings.Join(sideEffectFree(parts), " "); got != want.free || repeatable(parts) != want.repeatable {
+			t.Errorf("%q: repeatable %t, %q; want %t, %q", match, repeatable(parts), got, want.repeatable, want.free)
 		}
 	}
 }

@@ -87,6 +87,8 @@ type Plan struct {
 	subject Subject
 	// conntrack says whether probes may ask for the state of a connection.
 	conntrack bool
+	// narrow says whether the filter leaves packets out.
+	narrow bool
 	// edits are the iptables-restore lines of each table, in the order in which they have to run.
 	edits map[trace.Table][]string
 }
@@ -99,6 +101,7 @@ func NewPlan(s Subject) *Plan {
 		Probes: map[int]trace.Probe{}, Matches: map[int]string{}, Next: s.Next, subject: s,
 		edits:     map[trace.Table][]string{},
 		conntrack: !s.Careful || TracksConnections(s.Rules),
+		narrow:    s.Filter.String() != "",
 	}
 	for _, name := range s.tables() {
 		table, _ := s.Rules.Table(name)
@@ -170,10 +173,16 @@ type gap struct {
 	// begin and end are the positions of the rules around it, counted from 1
 	// with all probes; 0 is the chain's beginning.
 	begin, end int
-	ours       []ruleset.Rule
+	ours       []placed
 	// head holds the probes that follow the rule in front of the gap, tail
 	// those that must stand directly before the rule behind it.
 	head, tail []wanted
+}
+
+// placed is a probe of this run that stands in the ruleset.
+type placed struct {
+	id   int
+	rule ruleset.Rule
 }
 
 // chain plans the probes of one chain.
@@ -191,8 +200,9 @@ func (p *Plan) chain(table trace.Table, c ruleset.Chain, isChain map[string]bool
 		number++
 		probe.Rule, probe.Text = number, r.Text
 		probe.Verdict, probe.Target = effect(r, isChain[r.Target])
-		match := sideEffectFree(r)
-		if repeatable(r) {
+		parts := parts(r)
+		match := sideEffectFree(parts)
+		if repeatable(parts) {
 			gaps[number-1].tail = []wanted{{as(probe, trace.Match), match}}
 		} else {
 			// What may be asked twice narrows the probes down: a packet that fails
@@ -225,7 +235,7 @@ func (p *Plan) gaps(c ruleset.Chain) []gap {
 		prefix, ok := probePrefix(r)
 		switch {
 		case ok && prefix.Run == p.subject.Run:
-			at.ours = append(at.ours, r)
+			at.ours = append(at.ours, placed{prefix.Probe, r})
 		case !ok:
 			at.end = i + 1
 			gaps = append(gaps, gap{begin: i + 1})
@@ -255,14 +265,14 @@ func (p *Plan) fill(base trace.Probe, g gap, last bool) {
 	for _, w := range slices.Backward(g.head) {
 		p.edit(base.Table, fmt.Sprintf("-I %s %d %s", chain, g.begin+1, p.add(base, w)))
 	}
-	for _, r := range g.ours {
-		p.edit(base.Table, deletion(r))
+	for _, o := range g.ours {
+		p.edit(base.Table, deletion(o.rule))
 	}
 }
 
 // filtered puts the filter in front of probes: one of each for every alternative.
 func (p *Plan) filtered(all []wanted) []wanted {
-	if p.subject.Filter.String() == "" {
+	if !p.narrow {
 		return all
 	}
 	var out []wanted
@@ -283,19 +293,17 @@ func (p *Plan) filtered(all []wanted) []wanted {
 
 // keep says whether the probes of a gap are those that belong there, and if so
 // notes what they mean now.
-func (p *Plan) keep(ours []ruleset.Rule, all []wanted) bool {
+func (p *Plan) keep(ours []placed, all []wanted) bool {
 	if len(ours) != len(all) {
 		return false
 	}
-	for i, r := range ours {
-		prefix, _ := probePrefix(r)
-		if match, known := p.subject.Known[prefix.Probe]; !known || match != ruleset.Join(all[i].match) {
+	for i, o := range ours {
+		if match, known := p.subject.Known[o.id]; !known || match != ruleset.Join(all[i].match) {
 			return false
 		}
 	}
-	for i, r := range ours {
-		prefix, _ := probePrefix(r)
-		p.mean(prefix.Probe, all[i])
+	for i, o := range ours {
+		p.mean(o.id, all[i])
 	}
 	return true
 }

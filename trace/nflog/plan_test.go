@@ -28,7 +28,7 @@ func parse(t testing.TB, text string) ruleset.Ruleset {
 	return r
 }
 
-func readRules(t testing.TB) ruleset.Ruleset {
+func publishedRules(t testing.TB) ruleset.Ruleset {
 	t.Helper()
 	text, err := os.ReadFile("testdata/publish-80.rules")
 	if err != nil {
@@ -39,7 +39,7 @@ func readRules(t testing.TB) ruleset.Ruleset {
 
 func TestPlanGolden(t *testing.T) {
 	got := NewPlan(Subject{
-		Rules: readRules(t), Present: Presence{trace.NAT: {"PREROUTING": true}, trace.Filter: {}},
+		Rules: publishedRules(t), Present: Presence{trace.NAT: {"PREROUTING": true}, trace.Filter: {}},
 		Tables: []trace.Table{trace.Raw, trace.Mangle, trace.NAT, trace.Filter}, Run: "run", Group: 5, Next: 100,
 	}).Script()
 	const golden = "testdata/publish-80.golden"

@@ -71,7 +71,6 @@ type Tracer struct {
 	group        uint16
 	log          *gonflog.Nflog
 	cancel       context.CancelFunc // ends the reading
-	ctx          context.Context    // of the watching
 	stopWatching context.CancelFunc
 	receive      func(trace.Event)
 	guard        *guard
@@ -124,11 +123,14 @@ func Attach(ctx context.Context, target Target, o Options, receive func(trace.Ev
 		return nil, fmt.Errorf("attaching probes on %s: the name of the run is longer than %d characters", target.Node, maxRun)
 	}
 	t := &Tracer{target: target, run: o.Run, options: o, receive: receive, names: interfaceNames{}, retired: map[int]retired{}}
-	t.ctx, t.stopWatching = context.WithCancel(context.WithoutCancel(ctx))
 	err := target.Namespace.Do(func() error { return t.attach(ctx) })
 	if err != nil {
-		t.stopWatching()
 		return nil, fmt.Errorf("attaching probes on %s: %w", target.Node, err)
+	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	t.stopWatching = stop
+	if o.Report != nil {
+		t.watching.Go(func() { t.watch(watching, o.Report) })
 	}
 	return t, nil
 }
@@ -158,9 +160,6 @@ func (t *Tracer) attach(ctx context.Context) error {
 	}
 	if err := t.insert(ctx); err != nil {
 		return errors.Join(err, t.remove(context.WithoutCancel(ctx)), t.guard.dismiss(), t.close())
-	}
-	if t.options.Report != nil {
-		t.watching.Go(func() { t.watch(t.ctx, t.options.Report) })
 	}
 	return nil
 }
@@ -229,15 +228,13 @@ func (t *Tracer) announce(planned map[int]trace.Probe) {
 
 // look reads the backend's ruleset and plans for it.
 func (b *backend) look(ctx context.Context, s Subject) error {
-	text, err := save(ctx, b.Command, s.Tables)
+	rules, text, err := readRules(ctx, b.Command, s.Tables)
 	if err != nil {
 		return err
 	}
+	s.Rules = rules
 	if b.variant == trace.Legacy {
 		b.listing = withoutCounters(text)
-	}
-	if s.Rules, err = ruleset.Parse(text); err != nil {
-		return fmt.Errorf("%s-save: %w", b.Command, err)
 	}
 	if b.variant == trace.NFTables {
 		if s.Present, err = listPresence(b.Family, s.Rules); err != nil {

@@ -48,15 +48,7 @@ func eachVariant(t *testing.T, topology lab.Topology, test func(t *testing.T, l 
 	for _, variant := range []string{"nft", "legacy"} {
 		t.Run(variant, func(t *testing.T) {
 			labtest.NeedIptables(t, variant)
-			l, err := lab.Build(t.Context(), topology, lab.Options{Iptables: variant})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := l.Close(); err != nil {
-					t.Error(err)
-				}
-			})
+			l := labtest.Build(t, topology, variant)
 			test(t, l, lab.Command(variant))
 		})
 	}
