@@ -159,7 +159,11 @@ func (t *Tracer) attach(ctx context.Context) error {
 		}
 	}
 	if err := t.insert(ctx); err != nil {
-		return errors.Join(err, t.remove(context.WithoutCancel(ctx)), t.guard.dismiss(), t.close())
+		removal := t.remove(context.WithoutCancel(ctx))
+		if removal == nil { // otherwise the guard tries once more when we end
+			removal = t.guard.dismiss()
+		}
+		return errors.Join(err, removal, t.close())
 	}
 	return nil
 }
