@@ -18,29 +18,29 @@ import (
 //go:embed *.yaml
 var files embed.FS
 
-// Scenario is a lab with the words that present it. Its file has these fields:
-//
-//	name:     a word; the file's own name where it is missing
-//	title:    one line; one text, or one for each language (en: …, zh: …)
-//	summary:  a few sentences, likewise
-//	nodes:    a list of
-//	    name, kind (host, container or machine),
-//	    bridges:  a list of name, addresses
-//	    sysctls:  a map, in order: "net.ipv4.ip_forward: 1"
-//	    rules:    a list of iptables commands, as typed
-//	    routes:   a list of routes as ip-route(8) has them: "default via 10.0.0.1 dev eth0"
-//	links:    a list of veth pairs, each with
-//	    ends:     two of node, interface, addresses, bridge
-//	services: a list of node, protocol (http, tcp or udp), listen (a port, or
-//	          address:port), reply
-//	clients:  a list of name, node, protocol (also ping), to (address:port; an
-//	          address for a ping)
+// Scenario is a lab, and the steps that lead through it. docs/scenarios.md
+// describes its file.
 type Scenario struct {
-	Name     string
-	Title    Text
-	Summary  Text
+	Name    string
+	Title   Text
+	Summary Text
+	Kind    Kind
+	// Iptables is the variant of iptables that the scenario is about: "nft",
+	// "legacy" or "both"; empty where it makes no difference.
+	Iptables string
 	Topology lab.Topology
+	// Steps may be empty: then the request of the first client is all there is.
+	Steps []Step
 }
+
+// Kind says what a scenario wants of its user.
+type Kind string
+
+// The kinds of scenario.
+const (
+	Lesson    Kind = "lesson"    // explains, and asks for something now and then
+	Challenge Kind = "challenge" // something is broken, and the user is to mend it
+)
 
 // Text is a text in several languages, by language code: "en", "zh".
 type Text map[string]string
