@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,35 +11,6 @@ import (
 
 	"packetwalk/lab"
 )
-
-func TestList(t *testing.T) {
-	all := List()
-	if len(all) == 0 {
-		t.Fatal("the catalogue is empty")
-	}
-	for i, name := range names() {
-		s := all[i]
-		if s.Name != name {
-			t.Errorf("the scenario in %s.yaml is called %s", name, s.Name)
-		}
-		for _, lang := range []string{"en", "zh"} {
-			if s.Title[lang] == "" || s.Summary[lang] == "" {
-				t.Errorf("%s has no title or no summary in %s", name, lang)
-			}
-		}
-		if len(s.Topology.Clients) == 0 {
-			t.Errorf("%s has no client", name)
-		}
-	}
-}
-
-func TestLoadUnknown(t *testing.T) {
-	_, err := Load("nothing")
-	var unknown *UnknownError
-	if !errors.As(err, &unknown) || !strings.Contains(err.Error(), "publish-port") {
-		t.Errorf("Load = %v", err)
-	}
-}
 
 func TestTextIn(t *testing.T) {
 	tests := []struct {
@@ -180,7 +150,7 @@ func TestParseBytes(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(complete))
-	for _, pattern := range []string{"*.yaml", "testdata/faults/*.yaml"} {
+	for _, pattern := range []string{"course/*.yaml", "challenges/*.yaml", "testdata/faults/*.yaml"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			f.Fatal(err)
