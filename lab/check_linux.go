@@ -161,10 +161,7 @@ func (l *Lab) checkRules(ctx context.Context, n Node) error {
 // checkChain looks for a chain and its rules in the network namespace of the
 // calling thread.
 func (t *tools) checkChain(k chainKey, want *chainState) error {
-	tool := t.v4
-	if k.ipv6 {
-		tool = t.v6
-	}
+	tool := t.found[t.name(k.variant, k.ipv6)]
 	lines, err := tool.List(k.table, k.chain)
 	if err != nil {
 		return errors.New(iptablesMessage(err))

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Topology describes a lab: the declarative side, comparable and without a
@@ -108,21 +109,35 @@ type Client struct {
 	Protocol Protocol
 	// To is the address to ask; the port is 0 for a ping.
 	To netip.AddrPort
+	// From is the client's own port; 0 leaves it to the kernel. A ping has none.
+	From uint16
+	// Wait is how long the client waits for an answer, up to MaxWait; 0 stands
+	// for DefaultTimeout.
+	Wait time.Duration
 }
+
+// MaxWait is the longest that a client may wait for its answer.
+const MaxWait = time.Minute
 
 // Command is what one would type to send the same request by hand.
 func (c Client) Command() string {
 	addr, port := c.To.Addr().String(), strconv.Itoa(int(c.To.Port()))
+	from := func(option string) string {
+		if c.From == 0 {
+			return ""
+		}
+		return option + " " + strconv.Itoa(int(c.From)) + " "
+	}
 	switch c.Protocol {
 	case HTTP:
 		if c.To.Port() == 80 {
-			return "curl http://" + strings.TrimSuffix(c.To.String(), ":80") + "/"
+			return "curl " + from("--local-port") + "http://" + strings.TrimSuffix(c.To.String(), ":80") + "/"
 		}
-		return "curl http://" + c.To.String() + "/"
+		return "curl " + from("--local-port") + "http://" + c.To.String() + "/"
 	case TCPEcho:
-		return "nc -z " + addr + " " + port
+		return "nc -z " + from("-p") + addr + " " + port
 	case UDPEcho:
-		return "nc -u " + addr + " " + port
+		return "nc -u " + from("-p") + addr + " " + port
 	}
 	return "ping -c 1 " + addr
 }
