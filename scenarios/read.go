@@ -87,7 +87,8 @@ func (r *reader) node(path string, n ast.Node, to *lab.Node) {
 		"bridges": elements(r, &to.Bridges, func(path string, n ast.Node, b *lab.Bridge) {
 			r.mapping(path, n, fields{"name": into(r, &b.Name), "addresses": r.prefixes(&b.Addresses)})
 		}),
-		"sysctls": r.sysctls(&to.Sysctls),
+		"loopback": parsed(r, &to.LoopbackDown, parseDown, "up or down"),
+		"sysctls":  r.sysctls(&to.Sysctls),
 		"rules": elements(r, &to.Rules, func(path string, n ast.Node, rule *string) {
 			into(r, rule)(path, n)
 		}),
@@ -95,6 +96,17 @@ func (r *reader) node(path string, n ast.Node, to *lab.Node) {
 			parsed(r, route, parseRoute, `a route such as "default via 10.0.0.1" or "10.1.0.0/16 via 10.0.0.1 dev eth0"`)(path, n)
 		}),
 	})
+}
+
+var errDown = errors.New("neither up nor down")
+
+// parseDown reads whether an interface is left down.
+func parseDown(s string) (down bool, err error) {
+	switch s {
+	case "up", "down":
+		return s == "down", nil
+	}
+	return false, errDown
 }
 
 // sysctls reads a mapping, whose order counts.
