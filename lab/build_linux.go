@@ -18,6 +18,10 @@ type Lab struct {
 	tools    *tools
 
 	services services
+
+	restoring sync.Mutex // held by the one restoration at a time
+	remade    int        // how many links have been made since the lab was built
+
 	closing  sync.Once
 	closeErr error
 }

@@ -25,7 +25,7 @@ func (l *Lab) makeNetwork(ctx context.Context) error {
 	for i, link := range l.topology.Links {
 		a, b := link.Ends[0], link.Ends[1]
 		what := fmt.Sprintf("making the link between %s and %s on %s", a.Interface, b.Interface, b.Node)
-		if err := step(a.Node, what, l.makeVeth(a, b, firstIndex+i)); err != nil {
+		if err := step(a.Node, what, l.nodes[a.Node].makeVeth(a.Interface, l.nodes[b.Node], b.Interface, firstIndex+i)); err != nil {
 			return err
 		}
 	}
@@ -49,14 +49,14 @@ func (n *Namespace) makeBridge(name string) error {
 const firstIndex = 100
 
 // makeVeth makes a pair with both ends where they belong, in one request.
-func (l *Lab) makeVeth(a, b End, index int) error {
+func (n *Namespace) makeVeth(name string, peer *Namespace, peerName string, index int) error {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = a.Interface
+	attrs.Name = name
 	attrs.Index = index
 	veth := netlink.NewVeth(attrs)
-	veth.PeerName = b.Interface
-	veth.PeerNamespace = netlink.NsFd(l.nodes[b.Node].file.Fd())
-	return l.nodes[a.Node].routes.LinkAdd(veth)
+	veth.PeerName = peerName
+	veth.PeerNamespace = netlink.NsFd(peer.file.Fd())
+	return n.routes.LinkAdd(veth)
 }
 
 // configure gives a node its sysctls, bridge ports, addresses and routes, in

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // linkState is an interface as the kernel has it, with names where the kernel
@@ -32,6 +31,10 @@ type addressState struct {
 	scope         int
 }
 
+func (s addressState) String() string {
+	return fmt.Sprintf("%s peer %s brd %s scope %d label %s", s.address, s.peer, s.broadcast, s.scope, s.label)
+}
+
 // The kinds of link that can be made.
 const (
 	kindBridge   = "bridge"
@@ -54,10 +57,7 @@ func (n *Namespace) linksOf(others []*Namespace) ([]linkState, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing the links: %w", err)
 	}
-	byIndex := map[int]netlink.Link{}
-	for _, l := range all {
-		byIndex[l.Attrs().Index] = l
-	}
+	byIndex := indexed(all)
 	peers, err := n.neighboursOf(all, others)
 	if err != nil {
 		return nil, err
@@ -72,6 +72,14 @@ func (n *Namespace) linksOf(others []*Namespace) ([]linkState, error) {
 		}
 	}
 	return states, nil
+}
+
+func indexed(all []netlink.Link) map[int]netlink.Link {
+	byIndex := map[int]netlink.Link{}
+	for _, l := range all {
+		byIndex[l.Attrs().Index] = l
+	}
+	return byIndex
 }
 
 func (n *Namespace) linkOf(l netlink.Link, byIndex map[int]netlink.Link) (linkState, error) {
@@ -174,89 +182,4 @@ func (n *Namespace) neighboursOf(links []netlink.Link, others []*Namespace) (map
 		}
 	}
 	return peers, nil
-}
-
-// routeState is a route with names in the place of the numbers of interfaces.
-type routeState struct {
-	route netlink.Route // without numbers
-	link  string
-	hops  []string // by next hop of a route that has several
-}
-
-// routesOf lists the routes of all tables but those that the kernel makes for
-// itself: local, broadcast and multicast ones, and those of link-local addresses.
-func (n *Namespace) routesOf() ([]routeState, error) {
-	links, err := n.routes.LinkList()
-	if err != nil {
-		return nil, fmt.Errorf("listing the links: %w", err)
-	}
-	names := map[int]string{}
-	for _, l := range links {
-		names[l.Attrs().Index] = l.Attrs().Name
-	}
-	var states []routeState
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		all, err := n.routes.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-		if err != nil {
-			return nil, fmt.Errorf("listing the routes: %w", err)
-		}
-		for _, r := range all {
-			if !isOwnAffair(r) {
-				states = append(states, routeOf(r, names))
-			}
-		}
-	}
-	return states, nil
-}
-
-// isOwnAffair says whether a route is one that the kernel makes and unmakes
-// with an address, and that nobody edits.
-func isOwnAffair(r netlink.Route) bool {
-	switch r.Type {
-	case unix.RTN_LOCAL, unix.RTN_BROADCAST, unix.RTN_ANYCAST, unix.RTN_MULTICAST:
-		return r.Protocol == unix.RTPROT_KERNEL
-	}
-	return r.Protocol == unix.RTPROT_KERNEL && r.Dst != nil &&
-		(r.Dst.IP.IsLinkLocalUnicast() && r.Dst.IP.To4() == nil || r.Dst.IP.IsMulticast())
-}
-
-func routeOf(r netlink.Route, names map[int]string) routeState {
-	s := routeState{link: names[r.LinkIndex]}
-	r.LinkIndex = 0
-	r.Flags &= int(netlink.FLAG_ONLINK) // the others are the kernel's account of the link
-	for _, h := range r.MultiPath {
-		hop := *h
-		s.hops = append(s.hops, names[hop.LinkIndex])
-		hop.LinkIndex = 0
-		hop.Flags &= int(netlink.FLAG_ONLINK)
-		r.MultiPath[len(s.hops)-1] = &hop
-	}
-	s.route = r
-	return s
-}
-
-// netlink is the route with the numbers that its interfaces have now.
-func (s routeState) netlink(index map[string]int) (*netlink.Route, error) {
-	r := s.route
-	var err error
-	if r.LinkIndex, err = lookUp(index, s.link); err != nil {
-		return nil, err
-	}
-	r.MultiPath = nil
-	for i, h := range s.route.MultiPath {
-		hop := *h
-		if hop.LinkIndex, err = lookUp(index, s.hops[i]); err != nil {
-			return nil, err
-		}
-		r.MultiPath = append(r.MultiPath, &hop)
-	}
-	return &r, nil
-}
-
-func lookUp(index map[string]int, name string) (int, error) {
-	i, ok := index[name]
-	if name != "" && !ok {
-		return 0, fmt.Errorf("there is no interface %s", name)
-	}
-	return i, nil
 }

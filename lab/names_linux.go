@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -73,4 +74,30 @@ func removeName(name string) error {
 		return nil
 	}
 	return err
+}
+
+// errNoNamespace is a file among the names that no namespace is mounted on.
+var errNoNamespace = errors.New("no namespace has that name")
+
+// openNamed opens a namespace by its name.
+func openNamed(name string) (*Namespace, error) {
+	n := &Namespace{name: name}
+	f, err := os.Open(filepath.Join(namesDir, name))
+	if err != nil {
+		return nil, err
+	}
+	n.file = f
+	if _, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil {
+		n.close()
+		return nil, errNoNamespace
+	}
+	err = n.Do(func() (err error) {
+		n.routes, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+		return err
+	})
+	if err != nil {
+		n.close()
+		return nil, err
+	}
+	return n, nil
 }

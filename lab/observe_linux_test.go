@@ -31,20 +31,21 @@ func observe(t testing.TB, l *lab.Lab) lab.Topology {
 func in(t testing.TB, l *lab.Lab, node, commands string) {
 	t.Helper()
 	for line := range strings.Lines(strings.TrimSpace(commands)) {
-		words := strings.Fields(line)
-		if len(words) == 0 {
-			continue
-		}
-		err := l.Node(node).Do(func() error {
-			if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
-				return fmt.Errorf("%w: %s", err, out)
-			}
-			return nil
-		})
-		if err != nil {
+		if err := try(l, node, line); err != nil {
 			t.Fatalf("%s: %s: %v", node, strings.TrimSpace(line), err)
 		}
 	}
+}
+
+// try runs one command in a node.
+func try(l *lab.Lab, node, command string) error {
+	words := strings.Fields(command)
+	return l.Node(node).Do(func() error {
+		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
 }
 
 // odd is a lab with what topologies seldom have.

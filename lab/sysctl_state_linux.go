@@ -47,11 +47,13 @@ func sysctlsOf(links []linkState, others []string) []string {
 	return all
 }
 
+// linkNames are the names of links, sorted.
 func linkNames(links []linkState) []string {
 	var names []string
 	for _, l := range links {
 		names = append(names, l.name)
 	}
+	slices.Sort(names)
 	return names
 }
 
