@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
@@ -25,8 +26,12 @@ func (l *Lab) Observe(ctx context.Context) (Topology, error) {
 	}
 	t := l.topology
 	t.Nodes = slices.Clone(l.topology.Nodes)
-	for i := range t.Nodes {
-		t.Nodes[i] = all[t.Nodes[i].Name].node(t.Nodes[i])
+	for i, n := range l.topology.Nodes {
+		t.Nodes[i] = all[n.Name].node(n)
+		t.Nodes[i].Sysctls, err = l.nodes[n.Name].observeSysctls(n.Sysctls)
+		if err != nil {
+			return Topology{}, step(n.Name, "reading the sysctls", err)
+		}
 	}
 	t.Links = observedLinks(l.topology, all)
 	t.Services = l.services.list()
@@ -42,12 +47,12 @@ func (l *Lab) places(others []*Namespace) []*Namespace {
 	return append(all, others...)
 }
 
-// networkState is what a place has of links and routes, and the sysctls that
-// were asked for.
+// networkState is what a place has of links, routes, and rules that choose
+// between the tables of routes.
 type networkState struct {
 	links   []linkState
 	routes  []routeState
-	sysctls []Sysctl
+	choices []netlink.Rule
 }
 
 // look reads the network of places, by name.
@@ -59,7 +64,7 @@ func (l *Lab) look(ctx context.Context, places []*Namespace) (map[string]network
 			if err := context.Cause(ctx); err != nil {
 				return step(n.name, "looking at the network", err)
 			}
-			states[i], err = n.network(l.named(n.name), places)
+			states[i], err = n.network(places)
 			return step(n.name, "looking at the network", err)
 		})
 	}
@@ -83,14 +88,14 @@ func (l *Lab) named(node string) []string {
 	return names
 }
 
-func (n *Namespace) network(sysctls []string, places []*Namespace) (s networkState, err error) {
+func (n *Namespace) network(places []*Namespace) (s networkState, err error) {
 	if s.links, err = n.linksOf(places); err != nil {
 		return s, err
 	}
 	if s.routes, err = n.routesOf(); err != nil {
 		return s, err
 	}
-	s.sysctls, err = n.readSysctls(sysctls, s.links)
+	s.choices, err = n.choices()
 	return s, err
 }
 
@@ -98,7 +103,7 @@ func (n *Namespace) network(sysctls []string, places []*Namespace) (s networkSta
 func (s networkState) node(n Node) Node {
 	n.LoopbackDown = false
 	was := n
-	n.Bridges, n.Devices, n.Routes, n.Sysctls = nil, nil, nil, slices.Clone(n.Sysctls)
+	n.Bridges, n.Devices, n.Routes = nil, nil, nil
 	for _, l := range s.links {
 		mtu := l.mtu
 		if mtu == defaultMTU {
@@ -121,11 +126,6 @@ func (s networkState) node(n Node) Node {
 	for _, r := range s.routes {
 		if r.route.Table == unix.RT_TABLE_MAIN && r.route.Protocol != unix.RTPROT_KERNEL {
 			n.Routes = append(n.Routes, r.declared())
-		}
-	}
-	for i := range n.Sysctls {
-		if at := slices.IndexFunc(s.sysctls, func(c Sysctl) bool { return c.Name == n.Sysctls[i].Name }); at >= 0 && !sameValue(n.Sysctls[i].Value, s.sysctls[at].Value) {
-			n.Sysctls[i].Value = s.sysctls[at].Value
 		}
 	}
 	inOrderOf(was.Bridges, n.Bridges, func(b Bridge) string { return b.Name })

@@ -101,3 +101,19 @@ func lookUp(index map[string]int, name string) (int, error) {
 	}
 	return i, nil
 }
+
+// choices lists the rules of ip-rule(8).
+func (n *Namespace) choices() ([]netlink.Rule, error) {
+	var all []netlink.Rule
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		rules, err := n.routes.RuleList(family)
+		if err != nil {
+			return nil, err
+		}
+		for i := range rules {
+			rules[i].Family = family // the library leaves it out
+		}
+		all = append(all, rules...)
+	}
+	return all, nil
+}

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
-	"golang.org/x/sys/unix"
 )
 
 // program is an implementation of iptables for one address family.
@@ -113,8 +112,8 @@ func (p program) legacyTables() ([]string, error) {
 	var full []string
 	for _, name := range names {
 		print, err := x.fingerprint(name)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENOPROTOOPT) {
-			continue // this kernel has no such table
+		if isNoTable(err) {
+			continue
 		}
 		if err != nil {
 			return nil, err

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -35,7 +34,7 @@ type Snapshot struct {
 // placeState is the state of a node, or of a namespace that somebody else has named.
 type placeState struct {
 	networkState
-	choices []netlink.Rule // between routing tables
+	sysctls []Sysctl
 	rules   rulesState
 }
 
@@ -105,8 +104,9 @@ func (l *Lab) snapshot(ctx context.Context, places []*Namespace) (Snapshot, erro
 		// The order is that in which links were made, which is no part of the state.
 		slices.SortFunc(states[i].links, func(a, b linkState) int { return strings.Compare(a.name, b.name) })
 		work.Go(func() (err error) {
-			if states[i].choices, err = n.choices(); err != nil {
-				return step(n.name, "listing the routing rules", err)
+			states[i].sysctls, err = n.readSysctls(sysctlsOf(states[i].links, l.named(n.name)))
+			if err != nil {
+				return step(n.name, "reading the sysctls", err)
 			}
 			err = n.Do(func() (err error) {
 				states[i].rules, err = l.rules(ctx)
@@ -123,22 +123,6 @@ func (l *Lab) snapshot(ctx context.Context, places []*Namespace) (Snapshot, erro
 		s.places[n.name] = states[i]
 	}
 	return s, nil
-}
-
-// choices lists the rules of ip-rule(8).
-func (n *Namespace) choices() ([]netlink.Rule, error) {
-	var all []netlink.Rule
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		rules, err := n.routes.RuleList(family)
-		if err != nil {
-			return nil, err
-		}
-		for i := range rules {
-			rules[i].Family = family // the library leaves it out
-		}
-		all = append(all, rules...)
-	}
-	return all, nil
 }
 
 // strangers opens the namespaces that "ip netns add" has made in the lab. They

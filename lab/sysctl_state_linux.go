@@ -6,8 +6,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // watched are the sysctls of a node that decide about packets and that lessons
@@ -57,18 +55,18 @@ func linkNames(links []linkState) []string {
 	return names
 }
 
-// readSysctls reads the sysctls of a place; those that this kernel does not
-// have are left out.
-func (n *Namespace) readSysctls(others []string, links []linkState) ([]Sysctl, error) {
+// readSysctls reads sysctls of a place; those that this kernel does not have,
+// or that are not to be read, are left out.
+func (n *Namespace) readSysctls(names []string) ([]Sysctl, error) {
 	var all []Sysctl
 	err := n.Do(func() error {
-		for _, name := range sysctlsOf(links, others) {
+		for _, name := range names {
 			s := Sysctl{Name: name}
 			data, err := os.ReadFile("/proc/sys/" + s.path())
-			switch {
-			case errors.Is(err, os.ErrNotExist), errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+			if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 				continue // an interface may also have gone meanwhile
-			case err != nil:
+			}
+			if err != nil {
 				return fmt.Errorf("reading sysctl %s: %w", name, err)
 			}
 			s.Value = strings.Join(strings.Fields(string(data)), " ")
@@ -76,6 +74,27 @@ func (n *Namespace) readSysctls(others []string, links []linkState) ([]Sysctl, e
 		}
 		return nil
 	})
+	return all, err
+}
+
+// observeSysctls gives sysctls the values that they have now.
+func (n *Namespace) observeSysctls(was []Sysctl) ([]Sysctl, error) {
+	if len(was) == 0 {
+		return was, nil
+	}
+	all := slices.Clone(was)
+	var names []string
+	for _, s := range was {
+		names = append(names, s.Name)
+	}
+	now, err := n.readSysctls(names)
+	for _, s := range now {
+		for i := range all {
+			if all[i].Name == s.Name && !sameValue(all[i].Value, s.Value) {
+				all[i].Value = s.Value
+			}
+		}
+	}
 	return all, err
 }
 
