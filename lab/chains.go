@@ -9,6 +9,7 @@ import (
 // chainKey names a chain of a node.
 type chainKey struct {
 	ipv6         bool
+	variant      string // empty for the lab's
 	table, chain string
 }
 
@@ -35,7 +36,7 @@ func amount(commands []RuleCommand) chains {
 // keys lists the chains in a stable order.
 func (all chains) keys() []chainKey {
 	return slices.SortedFunc(maps.Keys(all), func(a, b chainKey) int {
-		return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.chain, b.chain))
+		return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.chain, b.chain), cmp.Compare(a.variant, b.variant))
 	})
 }
 
@@ -48,7 +49,7 @@ func (all chains) chain(k chainKey) *chainState {
 }
 
 func (all chains) apply(c RuleCommand) {
-	k := chainKey{c.IPv6, c.Table, c.Chain}
+	k := chainKey{c.IPv6, c.Variant, c.Table, c.Chain}
 	switch c.Action {
 	case 'N':
 		all[k] = &chainState{made: true}
@@ -84,7 +85,7 @@ func (all chains) apply(c RuleCommand) {
 // chains of its table.
 func (all chains) each(c RuleCommand, visit func(chainKey, *chainState)) {
 	for _, k := range all.keys() {
-		if k.ipv6 == c.IPv6 && k.table == c.Table && (c.Chain == "" || c.Chain == k.chain) {
+		if k.ipv6 == c.IPv6 && k.variant == c.Variant && k.table == c.Table && (c.Chain == "" || c.Chain == k.chain) {
 			visit(k, all[k])
 		}
 	}
@@ -108,10 +109,10 @@ func (s *chainState) remove(c RuleCommand) {
 func (all chains) rename(from chainKey, to string) {
 	if s, ok := all[from]; ok {
 		delete(all, from)
-		all[chainKey{from.ipv6, from.table, to}] = s
+		all[chainKey{from.ipv6, from.variant, from.table, to}] = s
 	}
 	for k, s := range all {
-		if k.ipv6 != from.ipv6 || k.table != from.table {
+		if k.ipv6 != from.ipv6 || k.variant != from.variant || k.table != from.table {
 			continue
 		}
 		for i, rule := range s.rules {

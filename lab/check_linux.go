@@ -47,8 +47,13 @@ func (n *Namespace) checkLinks(interfaces []Interface) error {
 func (n *Namespace) checkLink(i Interface, link netlink.Link, all []netlink.Link) error {
 	attrs := link.Attrs()
 	var faults []error
-	if attrs.Flags&net.FlagUp == 0 {
+	if down := attrs.Flags&net.FlagUp == 0; down && !i.Down {
 		faults = append(faults, errors.New("it is down"))
+	} else if i.Down && !down {
+		faults = append(faults, errors.New("it is up"))
+	}
+	if i.MTU != 0 && i.MTU != attrs.MTU {
+		faults = append(faults, fmt.Errorf("its MTU is %d, not %d", attrs.MTU, i.MTU))
 	}
 	if i.IsBridge != (link.Type() == "bridge") {
 		faults = append(faults, fmt.Errorf("it is a %s", link.Type()))
@@ -161,10 +166,7 @@ func (l *Lab) checkRules(ctx context.Context, n Node) error {
 // checkChain looks for a chain and its rules in the network namespace of the
 // calling thread.
 func (t *tools) checkChain(k chainKey, want *chainState) error {
-	tool := t.v4
-	if k.ipv6 {
-		tool = t.v6
-	}
+	tool := t.found[t.name(k.variant, k.ipv6)]
 	lines, err := tool.List(k.table, k.chain)
 	if err != nil {
 		return errors.New(iptablesMessage(err))

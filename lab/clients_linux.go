@@ -10,7 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // payload is what the clients of the echo services send.
@@ -20,15 +23,20 @@ const payload = "packetwalk\n"
 const maxBody = 1 << 20
 
 // Send runs a client of the topology and waits for its answer: until the end of
-// the context or, where that has no deadline, for DefaultTimeout.
+// the context, and no longer than the client's own Wait. Where neither says how
+// long, that is DefaultTimeout.
 func (l *Lab) Send(ctx context.Context, client string) (Response, error) {
 	for _, c := range l.topology.Clients {
 		if c.Name != client {
 			continue
 		}
-		if _, ok := ctx.Deadline(); !ok {
+		wait := c.Wait
+		if _, ok := ctx.Deadline(); !ok && wait == 0 {
+			wait = DefaultTimeout
+		}
+		if wait > 0 {
 			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, DefaultTimeout)
+			ctx, cancel = context.WithTimeout(ctx, wait)
 			defer cancel()
 		}
 		r, err := l.send(ctx, c)
@@ -86,8 +94,14 @@ func (l *Lab) dial(ctx context.Context, c Client) (conn net.Conn, err error) {
 	switch c.Protocol {
 	case HTTP, TCPEcho:
 		name, to = network("tcp", c.To), c.To.String()
+		if c.From != 0 {
+			dialer.LocalAddr, dialer.Control = &net.TCPAddr{Port: int(c.From)}, reuseAddress
+		}
 	case UDPEcho:
 		name, to = network("udp", c.To), c.To.String()
+		if c.From != 0 {
+			dialer.LocalAddr = &net.UDPAddr{Port: int(c.From)}
+		}
 	case Ping:
 		name, to = pingNetwork(c.To.Addr()), c.To.Addr().String()
 	}
@@ -96,6 +110,16 @@ func (l *Lab) dial(ctx context.Context, c Client) (conn net.Conn, err error) {
 		return err
 	})
 	return conn, err
+}
+
+// reuseAddress lets a client take its port again while the kernel still waits
+// for stray segments of its last connection (TIME_WAIT).
+func reuseAddress(_, _ string, conn syscall.RawConn) error {
+	var failed error
+	err := conn.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	})
+	return errors.Join(err, failed)
 }
 
 // get asks for / and has the connection closed behind the answer, so that a

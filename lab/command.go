@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,8 +11,11 @@ import (
 // RuleCommand is an iptables command, taken apart.
 type RuleCommand struct {
 	// IPv6 says that the command is for ip6tables.
-	IPv6  bool
-	Table string // "filter" where the command names none, as iptables(8) has it
+	IPv6 bool
+	// Variant is the variant of iptables that the program's name asks for, "nft"
+	// or "legacy"; empty where it is left to the lab.
+	Variant string
+	Table   string // "filter" where the command names none, as iptables(8) has it
 	// Action is the command's letter: one of A I D R N X F P E, or any other
 	// of iptables' (L, S, Z, C), which change no rule.
 	Action byte
@@ -32,6 +36,8 @@ type CommandError struct {
 	Command string
 	Offset  int // in bytes from the beginning of Command
 	Problem string
+	// NeedsShell says that a shell would have understood it.
+	NeedsShell bool
 }
 
 func (e *CommandError) Error() string {
@@ -49,24 +55,58 @@ var actions = map[string]byte{
 var freeText = []string{"--comment", "--log-prefix", "--nflog-prefix", "--string", "--hex-string"}
 
 // ParseCommand reads an iptables command as one would type it: with or without
-// sudo, quoted as for a shell, iptables or ip6tables. Which variant of iptables
-// runs it is not the command's business. The error is a *CommandError.
+// sudo, quoted as for a shell, iptables or ip6tables, with or without the name
+// of a variant: "iptables-legacy -A …". The error is a *CommandError.
 func ParseCommand(text string) (RuleCommand, error) {
 	words, err := splitWords(text)
 	if err != nil {
 		return RuleCommand{}, err
 	}
 	p := commandParser{text: text, words: words}
+	if !p.program() {
+		return RuleCommand{}, p.fault("it does not start with iptables or ip6tables")
+	}
+	return p.command()
+}
+
+// ParseTyped reads a command that is typed at a shell. isRule says whether it is
+// one call of iptables, by itself, that sets or shows rules; then c and err are
+// those of ParseCommand. For any other, err is a *CommandError where even a
+// shell could not read it.
+func ParseTyped(text string) (c RuleCommand, isRule bool, err error) {
+	words, err := splitWords(text)
+	var bad *CommandError
+	if errors.As(err, &bad) && bad.NeedsShell {
+		return RuleCommand{}, false, nil
+	}
+	if err != nil {
+		return RuleCommand{}, false, err
+	}
+	p := commandParser{text: text, words: words}
+	if !p.program() || slices.ContainsFunc(words, func(w word) bool { return slices.Contains(helpWords, w.text) }) {
+		return RuleCommand{}, false, nil
+	}
+	c, err = p.command()
+	return c, true, err
+}
+
+// helpWords make iptables tell something about itself.
+var helpWords = []string{"-V", "--version", "-h", "--help"}
+
+// program moves past the program's name, and says whether it is iptables.
+func (p *commandParser) program() bool {
 	if p.next("sudo") {
 		p.at++
 	}
-	if p.next("ip6tables") {
-		p.cmd.IPv6 = true
-	} else if !p.next("iptables") {
-		return RuleCommand{}, p.fault("it does not start with iptables or ip6tables")
+	for _, variant := range Variants() {
+		names := Command(variant)
+		if p.cmd.IPv6 = p.next(names.Iptables6); p.cmd.IPv6 || p.next(names.Iptables) {
+			p.cmd.Variant = variant
+			p.at++
+			return true
+		}
 	}
-	p.at++
-	return p.command()
+	return false
 }
 
 // commandParser holds the words of one command and how far they are read.
@@ -145,15 +185,17 @@ func (p *commandParser) operand() (string, bool) {
 }
 
 // commandWord gives the letter of the command that a word is, and the operand
-// that is joined to it ("-ADOCKER"); 0 if the word is no command.
+// that is joined to it ("-ADOCKER"); 0 if the word is no command. Options without
+// a value may stand before the letter: "-nvL".
 func commandWord(w string) (action byte, rest string) {
 	if long, ok := strings.CutPrefix(w, "--"); ok {
 		return actions[long], ""
 	}
-	if len(w) < 2 || w[0] != '-' || !strings.ContainsRune("AIDRNXFPECLSZ", rune(w[1])) {
+	letters, ok := strings.CutPrefix(w, "-")
+	if letters = strings.TrimLeft(letters, "nvx"); !ok || letters == "" || !strings.ContainsRune("AIDRNXFPECLSZ", rune(letters[0])) {
 		return 0, ""
 	}
-	return w[1], w[2:]
+	return letters[0], letters[1:]
 }
 
 func isTableWord(w string) bool {

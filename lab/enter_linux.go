@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +36,10 @@ func Enter() error {
 	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
 		return fmt.Errorf("mounting /proc: %w", err)
 	}
+	if err := prepareNames(); err != nil {
+		return err
+	}
+	entered.Store(true)
 	return loopbackUp()
 }
 
@@ -49,6 +54,9 @@ func checkLifeline() error {
 		return errors.New("entering the sandbox: the process that started it is gone")
 	}
 	unix.CloseOnExec(lifelineFD)
+	if fd, err := strconv.Atoi(os.Getenv(doorEnv)); err == nil {
+		unix.CloseOnExec(fd)
+	}
 	return nil
 }
 

@@ -2,7 +2,8 @@ package lab
 
 import "slices"
 
-// tableKey names a table of a node.
+// tableKey names a table of a node. Not its variant: commands that leave it to
+// the lab may mean the table of those that name it.
 type tableKey struct {
 	ipv6  bool
 	table string

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,41 +14,51 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// tools are the iptables programs of the chosen variant, found once per lab.
+// tools are the iptables programs that a lab needs, by their names, found once per lab.
 type tools struct {
-	v4, v6 *iptables.IPTables
-	names  Commands
+	variant string // of commands that name none
+	found   map[string]*iptables.IPTables
 }
 
 // findTools looks for the programs that the topology's rules need.
 func findTools(variant string, t Topology) (*tools, error) {
-	found := &tools{names: Command(variant)}
-	var needs4, needs6 bool
+	found := &tools{variant: variant, found: map[string]*iptables.IPTables{}}
 	for _, n := range t.Nodes {
 		for _, r := range n.Rules {
 			c, _ := ParseCommand(r) // Validate has let it pass
-			needs6 = needs6 || c.IPv6
-			needs4 = needs4 || !c.IPv6
+			if err := found.need(c); err != nil {
+				return nil, err
+			}
 		}
 	}
-	var err error
-	if needs4 {
-		if found.v4, err = findTool(iptables.ProtocolIPv4, found.names.Iptables); err != nil {
-			return nil, err
-		}
-	}
-	if needs6 {
-		found.v6, err = findTool(iptables.ProtocolIPv6, found.names.Iptables6)
-	}
-	return found, err
+	return found, nil
 }
 
-func findTool(proto iptables.Protocol, name string) (*iptables.IPTables, error) {
+// need looks for the program that a command needs.
+func (t *tools) need(c RuleCommand) error {
+	name := t.name(c.Variant, c.IPv6)
+	if t.found[name] != nil {
+		return nil
+	}
+	proto := iptables.ProtocolIPv4
+	if c.IPv6 {
+		proto = iptables.ProtocolIPv6
+	}
 	tool, err := iptables.New(iptables.IPFamily(proto), iptables.Path(name))
 	if errors.Is(err, exec.ErrNotFound) {
-		return nil, &MissingError{What: name + " is not installed", Fix: "sudo apt-get install iptables", Err: err}
+		return &MissingError{What: name + " is not installed", Fix: "sudo apt-get install iptables", Err: err}
 	}
-	return tool, err
+	t.found[name] = tool
+	return err
+}
+
+// name is the name of a program: that of the lab's variant where none is asked for.
+func (t *tools) name(variant string, ipv6 bool) string {
+	names := Command(cmp.Or(variant, t.variant))
+	if ipv6 {
+		return names.Iptables6
+	}
+	return names.Iptables
 }
 
 // ruleWorkers is how many commands of a node run at once. It is more than most
@@ -108,10 +119,8 @@ func (t *tools) run(ctx context.Context, c RuleCommand) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	tool, name := t.v4, t.names.Iptables
-	if c.IPv6 {
-		tool, name = t.v6, t.names.Iptables6
-	}
+	name := t.name(c.Variant, c.IPv6)
+	tool := t.found[name]
 	switch {
 	case c.Action == 'A':
 		return tool.Append(c.Table, c.Chain, c.Spec...)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Topology describes a lab: the declarative side, comparable and without a
@@ -27,8 +28,12 @@ type Topology struct {
 type Node struct {
 	Name string
 	Kind NodeKind
+	// LoopbackDown leaves lo down, as the kernel makes it.
+	LoopbackDown bool
 	// Bridges are made before the links are joined to them.
 	Bridges []Bridge
+	// Devices are the interfaces of a live lab that are neither bridges nor ends of links.
+	Devices []Device
 	Routes  []Route
 	// Sysctls are set before the links come up, in the given order.
 	Sysctls []Sysctl
@@ -51,6 +56,23 @@ const (
 type Bridge struct {
 	Name      string
 	Addresses []netip.Prefix
+	// Down leaves the bridge down.
+	Down bool
+	// MTU is in bytes; 0 for the kernel's default, 1500.
+	MTU int
+}
+
+// Device is an interface that leads to no other node, such as somebody may have
+// made in a live lab: a dummy, an end of a veth pair whose other end is outside
+// of the lab, or lo with addresses of its own. No lab can be built with one.
+type Device struct {
+	Name string
+	// Kind is what the kernel calls it: "dummy", "veth", "loopback".
+	Kind      string
+	Addresses []netip.Prefix
+	Bridge    string // see End
+	Down      bool
+	MTU       int // in bytes; 0 for 1500
 }
 
 // Link is a veth pair.
@@ -65,6 +87,10 @@ type End struct {
 	Addresses []netip.Prefix
 	// Bridge is the bridge, on the same node, whose port this end is. Empty for none.
 	Bridge string
+	// Down leaves the end down; then the other one has no carrier.
+	Down bool
+	// MTU is in bytes; 0 for the kernel's default, 1500.
+	MTU int
 }
 
 // Route is an IP route. A zero Destination is the default route.
@@ -108,21 +134,35 @@ type Client struct {
 	Protocol Protocol
 	// To is the address to ask; the port is 0 for a ping.
 	To netip.AddrPort
+	// From is the client's own port; 0 leaves it to the kernel. A ping has none.
+	From uint16
+	// Wait is how long the client waits for an answer, up to MaxWait; 0 stands
+	// for DefaultTimeout.
+	Wait time.Duration
 }
+
+// MaxWait is the longest that a client may wait for its answer.
+const MaxWait = time.Minute
 
 // Command is what one would type to send the same request by hand.
 func (c Client) Command() string {
 	addr, port := c.To.Addr().String(), strconv.Itoa(int(c.To.Port()))
+	from := func(option string) string {
+		if c.From == 0 {
+			return ""
+		}
+		return option + " " + strconv.Itoa(int(c.From)) + " "
+	}
 	switch c.Protocol {
 	case HTTP:
 		if c.To.Port() == 80 {
-			return "curl http://" + strings.TrimSuffix(c.To.String(), ":80") + "/"
+			return "curl " + from("--local-port") + "http://" + strings.TrimSuffix(c.To.String(), ":80") + "/"
 		}
-		return "curl http://" + c.To.String() + "/"
+		return "curl " + from("--local-port") + "http://" + c.To.String() + "/"
 	case TCPEcho:
-		return "nc -z " + addr + " " + port
+		return "nc -z " + from("-p") + addr + " " + port
 	case UDPEcho:
-		return "nc -u " + addr + " " + port
+		return "nc -u " + from("-p") + addr + " " + port
 	}
 	return "ping -c 1 " + addr
 }
@@ -151,17 +191,22 @@ func (t Topology) HasIPv6() bool {
 }
 
 // Interfaces lists the interfaces of a node in the order in which they are
-// described: bridges first, then the ends of links.
+// described: bridges first, then other devices, then the ends of links.
 func (t Topology) Interfaces(node string) []Interface {
 	var ifs []Interface
 	n, _ := t.Node(node)
 	for _, b := range n.Bridges {
-		ifs = append(ifs, Interface{Name: b.Name, Addresses: b.Addresses, IsBridge: true})
+		ifs = append(ifs, Interface{Name: b.Name, Addresses: b.Addresses, IsBridge: true, Down: b.Down, MTU: b.MTU})
+	}
+	for _, d := range n.Devices {
+		ifs = append(ifs, Interface{Name: d.Name, Addresses: d.Addresses, Bridge: d.Bridge, Down: d.Down, MTU: d.MTU})
 	}
 	for _, l := range t.Links {
 		for i, e := range l.Ends {
 			if e.Node == node {
-				ifs = append(ifs, Interface{Name: e.Interface, Addresses: e.Addresses, Bridge: e.Bridge, Peer: l.Ends[1-i]})
+				ifs = append(ifs, Interface{
+					Name: e.Interface, Addresses: e.Addresses, Bridge: e.Bridge, Peer: l.Ends[1-i], Down: e.Down, MTU: e.MTU,
+				})
 			}
 		}
 	}
@@ -174,5 +219,7 @@ type Interface struct {
 	Addresses []netip.Prefix
 	IsBridge  bool
 	Bridge    string // the bridge it is a port of
-	Peer      End    // the other end of its veth pair; zero for a bridge
+	Peer      End    // the other end of its veth pair; zero for a bridge or device
+	Down      bool
+	MTU       int
 }

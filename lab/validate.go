@@ -42,7 +42,7 @@ func (v *validator) nodes() {
 	for i, n := range v.t.Nodes {
 		path := fmt.Sprintf("nodes[%d]", i)
 		switch {
-		case !isName(n.Name):
+		case !IsName(n.Name):
 			v.fault(path+".name", "%q is no name for a node: letters, digits, '-', '_' and '.' only", n.Name)
 		case v.interfaces[n.Name] != nil:
 			v.fault(path+".name", "there is a node %s already", n.Name)
@@ -57,7 +57,21 @@ func (v *validator) nodes() {
 			v.newInterface(fmt.Sprintf("%s.bridges[%d].name", path, j), n.Name, b.Name)
 			v.addresses(fmt.Sprintf("%s.bridges[%d].addresses", path, j), b.Addresses)
 		}
+		v.devices(path, n)
 		v.settings(path, n)
+	}
+}
+
+func (v *validator) devices(path string, n Node) {
+	for i, d := range n.Devices {
+		v.fault(fmt.Sprintf("%s.devices[%d]", path, i), "%q cannot be made: devices are only observed", d.Name)
+	}
+}
+
+// bridge checks the bridge that an interface of a node is a port of, if any.
+func (v *validator) bridge(path string, n Node, name string) {
+	if name != "" && !slices.ContainsFunc(n.Bridges, func(b Bridge) bool { return b.Name == name }) {
+		v.fault(path, "there is no bridge %s on node %s", name, n.Name)
 	}
 }
 
@@ -90,12 +104,7 @@ func (v *validator) links() {
 			}
 			v.newInterface(path+".interface", e.Node, e.Interface)
 			v.addresses(path+".addresses", e.Addresses)
-			if e.Bridge == "" {
-				continue
-			}
-			if !slices.ContainsFunc(n.Bridges, func(b Bridge) bool { return b.Name == e.Bridge }) {
-				v.fault(path+".bridge", "there is no bridge %s on node %s", e.Bridge, e.Node)
-			}
+			v.bridge(path+".bridge", n, e.Bridge)
 		}
 	}
 }
@@ -123,14 +132,14 @@ func (v *validator) routes() {
 }
 
 // onLink says whether an address lies in a network of the node. Link-local
-// addresses always do.
+// addresses always do; where an address of the node is faulty, it may.
 func (v *validator) onLink(n Node, a netip.Addr) bool {
 	if a.Is6() && a.IsLinkLocalUnicast() {
 		return true
 	}
 	for _, i := range v.t.Interfaces(n.Name) {
 		for _, p := range i.Addresses {
-			if p.Contains(a) {
+			if p.Contains(a) || !p.IsValid() {
 				return true
 			}
 		}
@@ -169,7 +178,7 @@ func (v *validator) clients() {
 	names := map[string]bool{}
 	for i, c := range v.t.Clients {
 		path := fmt.Sprintf("clients[%d]", i)
-		if !isName(c.Name) {
+		if !IsName(c.Name) {
 			v.fault(path+".name", "%q is no name for a client: letters, digits, '-', '_' and '.' only", c.Name)
 		} else if names[c.Name] {
 			v.fault(path+".name", "there is a client %s already", c.Name)
@@ -187,8 +196,14 @@ func (v *validator) clients() {
 			if !c.To.Addr().IsValid() || c.To.Port() != 0 {
 				v.fault(path+".to", "a ping needs an address, and no port")
 			}
+			if c.From != 0 {
+				v.fault(path+".from", "a ping has no port of its own")
+			}
 		default:
 			v.fault(path+".protocol", "%q is no protocol of a client: http, tcp, udp or ping", c.Protocol)
+		}
+		if c.Wait < 0 || c.Wait > MaxWait {
+			v.fault(path+".wait", "a client waits for its answer up to %s, not %s", MaxWait, c.Wait)
 		}
 	}
 }
@@ -245,9 +260,9 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// isName says whether a word may name a node or a client: it is typed on
-// command lines and used as a key.
-func isName(s string) bool {
+// IsName says whether a word may name a node, a client and the like: it is typed
+// on command lines and used as a key.
+func IsName(s string) bool {
 	ok := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r)
 	}

@@ -36,6 +36,11 @@ func (s *splitter) fault(offset int, problem string) error {
 	return &CommandError{Command: s.text, Offset: offset, Problem: problem}
 }
 
+// shell is the fault of a command that a shell would understand.
+func (s *splitter) shell(offset int, problem string) error {
+	return &CommandError{Command: s.text, Offset: offset, Problem: problem, NeedsShell: true}
+}
+
 // step reads one character, or one quoted part.
 func (s *splitter) step() error {
 	c := s.text[s.at]
@@ -46,7 +51,7 @@ func (s *splitter) step() error {
 	case c == '\n' || c == '\r':
 		s.endWord()
 		if strings.TrimSpace(s.text[s.at:]) != "" {
-			return s.fault(s.at, "it goes on in a second line")
+			return s.shell(s.at, "it goes on in a second line")
 		}
 		s.at = len(s.text)
 	case c == '#' && !s.inWord:
@@ -54,7 +59,7 @@ func (s *splitter) step() error {
 	case c == 0:
 		return s.fault(s.at, "it holds a zero byte")
 	case strings.IndexByte(";|&<>()$`", c) >= 0:
-		return s.fault(s.at, "there is no shell here to understand "+string(rune(c)))
+		return s.shell(s.at, "there is no shell here to understand "+string(rune(c)))
 	case c == '\\':
 		s.escape()
 	case c == '\'':
@@ -127,7 +132,7 @@ func (s *splitter) double() error {
 			s.at++
 			return s.noZero()
 		case c == '$' || c == '`':
-			return s.fault(s.at, "there is no shell here to understand "+string(rune(c)))
+			return s.shell(s.at, "there is no shell here to understand "+string(rune(c)))
 		case c == '\\' && s.at+1 < len(s.text) && strings.IndexByte("\"\\$`", s.text[s.at+1]) >= 0:
 			s.at++
 			c = s.text[s.at]

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -39,25 +40,49 @@ func Faults(err error) []*Fault { return lab.Parts[*Fault](err) }
 // joins every *Fault there is; see Faults. The file's name serves messages and,
 // where the file gives no name, the scenario; nothing is opened.
 func Parse(filename string, data []byte) (Scenario, error) {
-	r := &reader{file: filename, at: map[string]position{"": {1, 1}}}
-	s := Scenario{Name: stem(filename)}
-	if body := r.document(data); body != nil {
-		r.scenario(body, &s)
+	d := Read(filename, data)
+	if err := d.Err(); err != nil {
+		return Scenario{}, err
 	}
-	// What could not be read would show again as missing.
-	if len(r.faults) == 0 {
-		for _, f := range lab.Faults(s.Topology.Validate()) {
+	return d.Scenario, nil
+}
+
+// Draft is a scenario file as far as it can be read: where Err is not nil, parts
+// of Scenario are missing.
+type Draft struct {
+	Scenario Scenario
+	reader   *reader
+}
+
+// Read reads a file as Parse does, and gives what there is of it beside its faults.
+func Read(filename string, data []byte) *Draft {
+	r := &reader{
+		file: filename, at: map[string]position{"": {1, 1}}, faulty: map[string]bool{},
+		incomplete: map[string]bool{}, known: map[string]fields{},
+	}
+	d := &Draft{Scenario{Name: stem(filename), Kind: Lesson}, r}
+	body := r.document(data)
+	if body == nil {
+		return d
+	}
+	if r.scenario(body, &d.Scenario); r.faulty[""] {
+		return d // it is no mapping
+	}
+	unread := r.unread()
+	for _, f := range lab.Faults(d.Scenario.Validate()) {
+		if !unread(f.Path) {
 			r.fault(f.Path, "%s", f.Problem)
 		}
-		if len(s.Topology.Clients) == 0 {
-			r.fault("clients", "at least one client is needed: the first one's request is what is watched")
-		}
 	}
-	if len(r.faults) > 0 {
-		return Scenario{}, r.err()
-	}
-	return s, nil
+	r.translations()
+	return d
 }
+
+// Err joins the faults, each a *Fault, in the order of the file.
+func (d *Draft) Err() error { return d.reader.err() }
+
+// Fault adds a fault that was found otherwise, at a value in the words of lab.Fault.
+func (d *Draft) Fault(f *lab.Fault) { d.reader.fault(f.Path, "%s", f.Problem) }
 
 // stem is a file's name without its folder and what follows the dot.
 func stem(filename string) string {
@@ -74,13 +99,66 @@ type reader struct {
 	faults []*Fault
 	// at holds where each value stands, by its path in the form of lab.Fault.
 	at map[string]position
+	// faulty holds the paths that have a fault, incomplete those of mappings
+	// with a field that nobody knows: it may be a known one, misspelt.
+	faulty, incomplete map[string]bool
+	// known holds the fields of every mapping that was read, by its path
+	// without indices.
+	known map[string]fields
+	texts []placedText
+}
+
+// placedText is a text and where it stands.
+type placedText struct {
+	path string
+	text Text
+}
+
+// unread says of a path whether what was not understood there, within, or
+// around it would show again: as a value that is missing.
+func (r *reader) unread() func(path string) bool {
+	faulty, incomplete := maps.Clone(r.faulty), maps.Clone(r.incomplete)
+	return func(path string) bool {
+		for f := range faulty {
+			if isWithin(path, f) || isWithin(f, path) {
+				return true
+			}
+		}
+		_, there := r.at[path]
+		return !there && incomplete[parent(path)]
+	}
+}
+
+// isWithin says whether a path is another or leads into it.
+func isWithin(path, of string) bool {
+	rest, ok := strings.CutPrefix(path, of)
+	return ok && (rest == "" || of == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// parent is the path of what holds a value.
+func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
+
+// translations looks for texts that lack a language that others have.
+func (r *reader) translations() {
+	all := Text{}
+	for _, t := range r.texts {
+		maps.Copy(all, t.text)
+	}
+	for _, t := range r.texts {
+		for _, lang := range slices.Sorted(maps.Keys(all)) {
+			if _, ok := t.text[lang]; !ok && len(t.text) > 0 {
+				r.fault(t.path, "the text is not there in %q, which other texts of this file are written in", lang)
+			}
+		}
+	}
 }
 
 // fault notes a fault at a path; where there is no value, at what should hold it.
 func (r *reader) fault(path, format string, args ...any) {
 	at, ok := r.at[path]
+	r.faulty[path] = true
 	for !ok {
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+		path = parent(path)
 		at, ok = r.at[path]
 	}
 	r.faultAt(at, format, args...)
@@ -95,6 +173,7 @@ func (r *reader) err() error {
 	slices.SortStableFunc(r.faults, func(a, b *Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
+	r.faults = slices.CompactFunc(r.faults, func(a, b *Fault) bool { return *a == *b })
 	all := make([]error, len(r.faults))
 	for i, f := range r.faults {
 		all[i] = f

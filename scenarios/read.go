@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -15,11 +16,14 @@ import (
 func (r *reader) scenario(n ast.Node, s *Scenario) {
 	t := &s.Topology
 	r.mapping("", n, fields{
-		"name":    into(r, &s.Name),
-		"title":   r.text(&s.Title),
-		"summary": r.text(&s.Summary),
-		"nodes":   elements(r, &t.Nodes, r.node),
-		"links":   elements(r, &t.Links, r.link),
+		"name":     into(r, &s.Name),
+		"title":    r.text(&s.Title),
+		"summary":  r.text(&s.Summary),
+		"kind":     into(r, &s.Kind),
+		"iptables": into(r, &s.Iptables),
+		"steps":    elements(r, &s.Steps, r.step),
+		"nodes":    elements(r, &t.Nodes, r.node),
+		"links":    elements(r, &t.Links, r.link),
 		"services": elements(r, &t.Services, func(path string, n ast.Node, s *lab.Service) {
 			r.mapping(path, n, fields{
 				"node": into(r, &s.Node), "protocol": into(r, &s.Protocol), "reply": into(r, &s.Reply),
@@ -29,13 +33,12 @@ func (r *reader) scenario(n ast.Node, s *Scenario) {
 		"clients": elements(r, &t.Clients, func(path string, n ast.Node, c *lab.Client) {
 			r.mapping(path, n, fields{
 				"name": into(r, &c.Name), "node": into(r, &c.Node), "protocol": into(r, &c.Protocol),
-				"to": parsed(r, &c.To, parseTo, "an address with a port, such as 10.0.0.1:80"),
+				"to":   parsed(r, &c.To, parseTo, "an address with a port, such as 10.0.0.1:80"),
+				"from": parsed(r, &c.From, parsePort, "a port"),
+				"wait": parsed(r, &c.Wait, time.ParseDuration, "a time such as 800ms or 2s"),
 			})
 		}),
 	})
-	if _, ok := r.at["title"]; !ok && len(r.at) > 1 {
-		r.fault("", "the scenario has no title")
-	}
 }
 
 // elements reads a list of mappings.
@@ -56,6 +59,7 @@ var languageCode = regexp.MustCompile(`^[a-z]{2,3}$`)
 func (r *reader) text(to *Text) func(string, ast.Node) {
 	return func(path string, n ast.Node) {
 		*to = Text{}
+		defer func() { r.texts = append(r.texts, placedText{path, *to}) }()
 		if s, ok := text(n); ok {
 			r.oneText(path, n, s, to, "en")
 			return
@@ -63,6 +67,7 @@ func (r *reader) text(to *Text) func(string, ast.Node) {
 		for _, e := range r.entries(path, n) {
 			if !languageCode.MatchString(e.key) {
 				r.faultAt(e.at, "%q is no code of a language, such as en or zh", e.key)
+				r.faulty[path] = true
 				continue
 			}
 			if s, ok := r.scalar(join(path, e.key), e.value); ok {
@@ -76,6 +81,7 @@ func (r *reader) oneText(path string, n ast.Node, s string, to *Text, lang strin
 	r.note(path, n)
 	if strings.TrimSpace(s) == "" {
 		r.fault(path, "the text is empty")
+		return
 	}
 	(*to)[lang] = s
 }
@@ -87,14 +93,24 @@ func (r *reader) node(path string, n ast.Node, to *lab.Node) {
 		"bridges": elements(r, &to.Bridges, func(path string, n ast.Node, b *lab.Bridge) {
 			r.mapping(path, n, fields{"name": into(r, &b.Name), "addresses": r.prefixes(&b.Addresses)})
 		}),
-		"sysctls": r.sysctls(&to.Sysctls),
-		"rules": elements(r, &to.Rules, func(path string, n ast.Node, rule *string) {
-			into(r, rule)(path, n)
-		}),
+		"loopback": parsed(r, &to.LoopbackDown, parseDown, "up or down"),
+		"sysctls":  r.sysctls(&to.Sysctls),
+		"rules":    r.words(&to.Rules),
 		"routes": elements(r, &to.Routes, func(path string, n ast.Node, route *lab.Route) {
 			parsed(r, route, parseRoute, `a route such as "default via 10.0.0.1" or "10.1.0.0/16 via 10.0.0.1 dev eth0"`)(path, n)
 		}),
 	})
+}
+
+var errDown = errors.New("neither up nor down")
+
+// parseDown reads whether an interface is left down.
+func parseDown(s string) (down bool, err error) {
+	switch s {
+	case "up", "down":
+		return s == "down", nil
+	}
+	return false, errDown
 }
 
 // sysctls reads a mapping, whose order counts.

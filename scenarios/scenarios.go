@@ -5,18 +5,11 @@
 package scenarios
 
 import (
-	"embed"
-	"fmt"
 	"maps"
-	"path"
 	"slices"
-	"strings"
 
 	"packetwalk/lab"
 )
-
-//go:embed *.yaml
-var files embed.FS
 
 // Scenario is a lab, and the steps that lead through it. docs/scenarios.md
 // describes its file.
@@ -57,51 +50,4 @@ func (t Text) In(lang string) string {
 		return t[l]
 	}
 	return ""
-}
-
-// UnknownError says that the catalogue has no scenario of this name.
-type UnknownError struct{ Name string }
-
-func (e *UnknownError) Error() string {
-	return fmt.Sprintf("there is no scenario %q; there are: %s", e.Name, strings.Join(names(), ", "))
-}
-
-// names lists the scenarios of the catalogue in the order of the alphabet.
-func names() []string {
-	entries, err := files.ReadDir(".")
-	if err != nil {
-		panic("reading the embedded scenarios: " + err.Error()) // the compiler has put them there
-	}
-	all := make([]string, len(entries))
-	for i, e := range entries {
-		all[i] = strings.TrimSuffix(e.Name(), path.Ext(e.Name()))
-	}
-	return all
-}
-
-// List is the catalogue, in the order of the alphabet.
-func List() []Scenario {
-	var all []Scenario
-	for _, name := range names() {
-		s, err := Load(name)
-		if err != nil {
-			panic(err) // a test reads every embedded scenario
-		}
-		all = append(all, s)
-	}
-	return all
-}
-
-// Load finds a scenario of the catalogue by name. The error is an *UnknownError
-// where there is none.
-func Load(name string) (Scenario, error) {
-	if !slices.Contains(names(), name) {
-		return Scenario{}, &UnknownError{name}
-	}
-	file := name + ".yaml"
-	data, err := files.ReadFile(file)
-	if err != nil {
-		return Scenario{}, fmt.Errorf("reading scenario %s: %w", name, err)
-	}
-	return Parse(file, data)
 }

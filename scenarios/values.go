@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,12 +16,17 @@ import (
 // the field's value, and the value.
 type fields map[string]func(path string, n ast.Node)
 
+// indices are the places in lists within a path.
+var indices = regexp.MustCompile(`\[\d+\]`)
+
 // mapping reads a mapping with known fields and refuses every other.
 func (r *reader) mapping(path string, n ast.Node, known fields) {
+	r.known[indices.ReplaceAllString(path, "[]")] = known
 	for _, e := range r.entries(path, n) {
 		read, ok := known[e.key]
 		if !ok {
 			r.faultAt(e.at, "there is no field %q here; there are: %s", e.key, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+			r.incomplete[path] = true
 			continue
 		}
 		read(join(path, e.key), e.value)
@@ -133,6 +139,16 @@ func into[T ~string](r *reader, to *T) func(string, ast.Node) {
 	}
 }
 
+// boolean reads true or false.
+func (r *reader) boolean(to *bool) func(string, ast.Node) {
+	return parsed(r, to, parseBool, "true or false")
+}
+
+// words reads a list of single values.
+func (r *reader) words(to *[]string) func(string, ast.Node) {
+	return elements(r, to, func(path string, n ast.Node, word *string) { into(r, word)(path, n) })
+}
+
 // parsed reads a single value through a parser, whose error is not shown: what
 // says what was expected instead.
 func parsed[T any](r *reader, to *T, parse func(string) (T, error), what string) func(string, ast.Node) {
@@ -178,9 +194,31 @@ func parseTo(s string) (netip.AddrPort, error) {
 	return netip.ParseAddrPort(s)
 }
 
+// parsePort reads a port's number; there is no port 0.
+func parsePort(s string) (uint16, error) {
+	port, err := strconv.ParseUint(s, 10, 16)
+	if err == nil && port == 0 {
+		err = strconv.ErrRange
+	}
+	return uint16(port), err
+}
+
+// parseBool reads the two words that YAML has for it.
+func parseBool(s string) (bool, error) {
+	if s != "true" && s != "false" {
+		return false, strconv.ErrSyntax
+	}
+	return s == "true", nil
+}
+
 func join(path, field string) string {
 	if path == "" {
 		return field
 	}
 	return path + "." + field
+}
+
+// address reads an address with or without a port.
+func (r *reader) address(to *netip.AddrPort) func(string, ast.Node) {
+	return parsed(r, to, parseTo, "an address, with or without a port, such as 10.0.0.1:80")
 }

@@ -30,12 +30,14 @@ const (
 type runFlags struct {
 	plain, json bool
 	allRules    bool
+	answer      bool // print solutions
 	lang        string
 	iptables    string
 }
 
 func addRunFlags(cmd *cobra.Command) {
 	addViewFlags(cmd)
+	cmd.Flags().Bool("answer", false, "with --plain or --json, carry out and print the solutions of challenges, and print those of lessons")
 	cmd.Flags().String("iptables", "", "variant of iptables: nft or legacy (default: what the system calls iptables)")
 }
 
@@ -61,6 +63,7 @@ func readRunFlags(cmd *cobra.Command) (runFlags, error) {
 	r.allRules, _ = f.GetBool("all-rules")
 	r.lang, _ = f.GetString("lang")
 	r.iptables, _ = f.GetString("iptables")
+	r.answer, _ = f.GetBool("answer")
 	switch {
 	case r.plain && r.json:
 		return r, usageError{errors.New("--plain and --json exclude each other")}

@@ -14,11 +14,10 @@ import (
 	"github.com/charmbracelet/x/term"
 
 	"packetwalk/lab"
+	"packetwalk/lab/control"
 	"packetwalk/scenarios"
+	"packetwalk/scenarios/play"
 	"packetwalk/trace"
-	"packetwalk/trace/assemble"
-	"packetwalk/trace/live"
-	"packetwalk/trace/nflog"
 	"packetwalk/trace/passed"
 	"packetwalk/trace/ruleset"
 	"packetwalk/tui"
@@ -30,7 +29,14 @@ func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) err
 	if !lab.InSandbox() {
 		// The signals that end the program go to the sandboxed process, which cleans up.
 		restore := rememberTerminal()
-		code, err := lab.Reexec(context.WithoutCancel(ctx))
+		door, err := control.OpenDoor()
+		if err != nil {
+			// The lab itself works without: say what does not.
+			fmt.Fprintf(os.Stderr, "packetwalk: %v; packetwalk shell and exec will not find this lab\n", err)
+		} else {
+			defer door.Close()
+		}
+		code, err := lab.Reexec(context.WithoutCancel(ctx), door)
 		if err != nil {
 			return err
 		}
@@ -49,7 +55,7 @@ func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) err
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.show(ctx), r.close())
+	return errors.Join(r.show(ctx), r.Close())
 }
 
 // killed is the exit code of a process that SIGKILL ended.
@@ -75,49 +81,18 @@ func rememberTerminal() (restore func()) {
 
 // run is a scenario at work.
 type run struct {
+	*play.Player
 	scenario scenarios.Scenario
 	flags    runFlags
-	lab      *lab.Lab
-	trace    *live.Trace
 }
 
 // startRun builds the scenario's lab and traces all of it.
 func startRun(ctx context.Context, s scenarios.Scenario, flags runFlags) (*run, error) {
-	l, err := lab.Build(ctx, s.Topology, lab.Options{Iptables: flags.iptables})
+	p, err := play.Start(ctx, s, play.Options{Iptables: flags.iptables, Finished: flags.view() != viewTUI})
 	if err != nil {
 		return nil, err
 	}
-	config := live.Config{Segments: map[assemble.Port]int{}, Finished: flags.view() != viewTUI}
-	for port, segment := range s.Topology.Segments() {
-		config.Segments[assemble.Port(port)] = segment
-	}
-	for _, n := range s.Topology.Nodes {
-		config.Targets = append(config.Targets, nflog.Target{
-			Node: n.Name, Namespace: l.Node(n.Name), Tables: trace.Tables(), Backends: backends(s.Topology, flags.iptables),
-		})
-	}
-	t, err := live.Start(ctx, config)
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return &run{s, flags, l, t}, nil
-}
-
-// backends are the implementations of iptables to trace in a lab: that for IPv6
-// only where the lab has IPv6, since otherwise all that it would show is what
-// machines say unasked.
-func backends(t lab.Topology, variant string) []nflog.Backend {
-	c := lab.Command(variant)
-	all := []nflog.Backend{{Family: trace.IPv4, Command: c.Iptables}}
-	if t.HasIPv6() {
-		all = append(all, nflog.Backend{Family: trace.IPv6, Command: c.Iptables6})
-	}
-	return all
-}
-
-// close ends the trace and the lab. It must not be cut short by what ended the run.
-func (r *run) close() error {
-	return errors.Join(r.trace.Abandon(context.Background()), r.lab.Close())
+	return &run{p, s, flags}, nil
 }
 
 // request is the client that the scenario sends when nothing else is said: its first.
@@ -135,13 +110,13 @@ func (r *run) draw(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	send := func(ctx context.Context) error {
-		_, err := r.lab.Send(ctx, r.request().Name)
+		_, err := r.Lab().Send(ctx, r.request().Name)
 		return err
 	}
 	return tui.Run(ctx, tui.Config{
 		Title: r.scenario.Title.In(r.flags.lang), Intro: r.scenario.Summary.In(r.flags.lang), Lang: r.flags.lang,
-		Topology: r.scenario.Topology, Rulesets: r.trace.Rules(trace.IPv4), Walks: r.trace.Walks(),
-		Variant: r.trace.Variant(r.scenario.Topology.Nodes[0].Name), Send: send, Request: r.request().Command(), Losses: r.trace.Lost,
+		Topology: r.scenario.Topology, Rulesets: r.Trace().Rules(trace.IPv4), Walks: r.Walks(),
+		Variant: r.Trace().Variant(r.scenario.Topology.Nodes[0].Name), Send: send, Request: r.request().Command(), Losses: r.Trace().Lost,
 	})
 }
 
@@ -156,26 +131,29 @@ const (
 
 // print sends the request once, and prints every walk as it ends.
 func (r *run) print(ctx context.Context, w io.Writer) error {
-	out := newPrinter(w, r.flags, r.trace.Rules)
+	if len(r.scenario.Steps) > 0 {
+		return r.tell(ctx, w)
+	}
+	out := newPrinter(w, r.flags, r.Trace().Rules)
 	printed := make(chan error, 1)
 	go func() {
 		var errs error
-		for walk := range r.trace.Walks() {
+		for walk := range r.Walks() {
 			if errs == nil { // go on reading even where nobody listens
 				errs = out.walk(walk)
 			}
 		}
 		printed <- errs
 	}()
-	answer, sendErr := r.lab.Send(ctx, r.request().Name)
+	answer, sendErr := r.Lab().Send(ctx, r.request().Name)
 	if ctx.Err() == nil {
 		quiet, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		_ = r.trace.Quiet(quiet, calm) // what is not over by then is printed as unfinished
+		_ = r.Trace().Quiet(quiet, calm) // what is not over by then is printed as unfinished
 	}
-	err := errors.Join(r.trace.Close(context.Background()), <-printed)
+	err := errors.Join(r.Trace().Close(context.Background()), <-printed)
 	if err == nil {
-		err = errors.Join(out.answer(r.request(), answer, sendErr), out.lost(r.trace.Lost()))
+		err = errors.Join(out.answer(r.request(), answer, sendErr), out.lost(r.Trace().Lost()))
 	}
 	switch {
 	case err != nil:
@@ -200,14 +178,19 @@ type printer interface {
 // newPrinter makes the printer that the flags ask for. rules gives the rulesets
 // by node that the rules which a walk passed over are found in.
 func newPrinter(w io.Writer, flags runFlags, rules func(trace.Family) map[string]ruleset.Ruleset) printer {
-	over := func(trace.Walk) []passed.Passed { return nil }
-	if flags.allRules {
-		over = func(w trace.Walk) []passed.Passed { return passed.Over(w, rules(w.Packet.Family)) }
-	}
+	over := passedOver(flags, rules)
 	if flags.json {
 		return jsonPrinter{json.NewEncoder(w), over}
 	}
 	return plainPrinter{&tui.Plain{W: w, Lang: flags.lang, Over: over}}
+}
+
+// passedOver finds the rules that a walk passed over, if the flags ask for them.
+func passedOver(flags runFlags, rules func(trace.Family) map[string]ruleset.Ruleset) func(trace.Walk) []passed.Passed {
+	if !flags.allRules {
+		return func(trace.Walk) []passed.Passed { return nil }
+	}
+	return func(w trace.Walk) []passed.Passed { return passed.Over(w, rules(w.Packet.Family)) }
 }
 
 type plainPrinter struct{ *tui.Plain }

@@ -62,9 +62,11 @@ type State struct {
 // Ran is a command that was carried out.
 type Ran struct {
 	scenarios.Command
-	Output string // what it printed, both streams, without the last line break
-	Exit   int
-	Done   bool // it has ended
+	Output string // what it printed, both streams, without line breaks at its end
+	// Omitted counts the bytes of output that were too many to keep.
+	Omitted int64
+	Exit    int
+	Done    bool // it has ended
 	// By says who typed it.
 	By Author
 }
@@ -78,6 +80,9 @@ const (
 	ByUser
 	BySolution
 )
+
+// String is the author in a word: scenario, user, solution.
+func (a Author) String() string { return [...]string{"scenario", "user", "solution"}[a] }
 
 // Action is something that the user wants.
 type Action interface{ action() }
