@@ -46,24 +46,25 @@ func (e Evidence) matching(fits func(trace.Walk) bool) []trace.Walk {
 	return all
 }
 
-// opened finds the walks that opened the flows of a request: those that are the
-// first of their flow, and leave the client's node for what it asks. Where a
-// segment of an earlier TCP connection straggles in, it is the first that was
-// seen of its flow, but opens none.
+// opened finds the walks that opened the flows of a request: the first of each
+// flow that leaves the client's node for what it asks. An ICMP error about it
+// may have a lower ID, if the packet itself was lost and took time to be given up.
 func (e Evidence) opened(request string) []trace.Walk {
 	at := slices.IndexFunc(e.Topology.Clients, func(c lab.Client) bool { return c.Name == request })
 	if at < 0 {
 		return nil
 	}
 	c := e.Topology.Clients[at]
-	flows := map[int]bool{}
+	seen := map[int]bool{} // flows
 	return e.matching(func(w trace.Walk) bool {
-		isFirst := !flows[w.Flow]
-		flows[w.Flow] = true
 		p := w.Packet
 		opens := p.Proto != trace.TCP || p.Flags&(trace.SYN|trace.ACK) == trace.SYN
-		return isFirst && opens && leaves(w, c.Node) && speaks(p, c.Protocol) && same(p.Dst, c.To) &&
-			(c.From == 0 || p.Src.Port() == c.From)
+		if seen[w.Flow] || !opens || !leaves(w, c.Node) || !speaks(p, c.Protocol) || !same(p.Dst, c.To) ||
+			c.From != 0 && p.Src.Port() != c.From {
+			return false
+		}
+		seen[w.Flow] = true
+		return true
 	})
 }
 
