@@ -37,6 +37,9 @@ func (*Lab) Topology() Topology { return Topology{} }
 // Send answers ErrNeedsLinux.
 func (*Lab) Send(context.Context, string) (Response, error) { return Response{}, ErrNeedsLinux }
 
+// TryRules answers ErrNeedsLinux.
+func TryRules(context.Context, string, []Trial) ([]*Fault, error) { return nil, ErrNeedsLinux }
+
 // Name is empty.
 func (*Namespace) Name() string { return "" }
 
