@@ -112,8 +112,8 @@ func (l *Lab) dial(ctx context.Context, c Client) (conn net.Conn, err error) {
 	return conn, err
 }
 
-// reuseAddress lets a client take its port again while the kernel still waits
-// for stray segments of its last connection (TIME_WAIT).
+// reuseAddress lets a client take its port again for another destination while
+// the kernel still waits for stray segments of its last connection (TIME_WAIT).
 func reuseAddress(_, _ string, conn syscall.RawConn) error {
 	var failed error
 	err := conn.Control(func(fd uintptr) {

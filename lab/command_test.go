@@ -138,3 +138,49 @@ func typed(c RuleCommand) string {
 	}
 	return line
 }
+
+func TestParseCommandVariant(t *testing.T) {
+	tests := map[string]RuleCommand{
+		"iptables -F":              {},
+		"iptables-legacy -F":       {Variant: "legacy"},
+		"sudo iptables-nft -F":     {Variant: "nft"},
+		"ip6tables-legacy -F":      {Variant: "legacy", IPv6: true},
+		"ip6tables -t filter -nvF": {IPv6: true},
+	}
+	for text, want := range tests {
+		got, err := ParseCommand(text)
+		if err != nil || got.Variant != want.Variant || got.IPv6 != want.IPv6 || got.Action != 'F' {
+			t.Errorf("ParseCommand(%q) = %+v, %v", text, got, err)
+		}
+	}
+}
+
+// TestParseTyped sees calls of iptables told from what only a shell understands.
+func TestParseTyped(t *testing.T) {
+	tests := map[string]struct {
+		isRule bool
+		fault  string
+	}{
+		"iptables -A FORWARD -j DROP":       {true, ""},
+		"sudo iptables-legacy -nvL FORWARD": {true, ""},
+		"ip6tables -A FORWARD":              {true, ""},
+		"iptables -A":                       {true, "-A has no chain behind it"},
+		"iptables -t nat":                   {true, "it has no command"},
+		"iptables --version":                {false, ""},
+		"iptables -L | head":                {false, ""},
+		"iptables-save":                     {false, ""},
+		"echo \"$PATH\"":                    {false, ""},
+		"one\ntwo":                          {false, ""},
+		"ping -c 1 10.0.0.1":                {false, ""},
+		"":                                  {false, ""},
+		"sudo":                              {false, ""},
+		"echo 'open":                        {false, "a single quote is never closed"},
+		"iptables -A FORWARD \"open":        {false, "a double quote is never closed"},
+	}
+	for text, want := range tests {
+		_, isRule, err := ParseTyped(text)
+		if isRule != want.isRule || (err == nil) != (want.fault == "") || err != nil && !strings.Contains(err.Error(), want.fault) {
+			t.Errorf("ParseTyped(%q) = rule %t, %v; want %t, %q", text, isRule, err, want.isRule, want.fault)
+		}
+	}
+}

@@ -62,6 +62,9 @@ type Control struct{}
 // Close does nothing.
 func (*Control) Close() error { return nil }
 
+// TryRules answers ErrNeedsLinux.
+func TryRules(context.Context, string, []Trial) ([]*Fault, error) { return nil, ErrNeedsLinux }
+
 // Name is empty.
 func (*Namespace) Name() string { return "" }
 

@@ -20,9 +20,13 @@ type tools struct {
 	found   map[string]*iptables.IPTables
 }
 
+func newTools(variant string) *tools {
+	return &tools{variant: variant, found: map[string]*iptables.IPTables{}}
+}
+
 // findTools looks for the programs that the topology's rules need.
 func findTools(variant string, t Topology) (*tools, error) {
-	found := &tools{variant: variant, found: map[string]*iptables.IPTables{}}
+	found := newTools(variant)
 	for _, n := range t.Nodes {
 		for _, r := range n.Rules {
 			c, _ := ParseCommand(r) // Validate has let it pass
@@ -158,16 +162,24 @@ func runProgram(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// iptablesMessage is what iptables said, without the library's account of how
-// it was called.
+// iptablesMessage is what iptables said, without the account of how it was
+// called, and without its warning that the other variant has tables too.
 func iptablesMessage(err error) string {
 	message := err.Error()
 	var failed *iptables.Error
-	if errors.As(err, &failed) {
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &failed):
 		if _, rest, found := strings.Cut(message, fmt.Sprintf(": exit status %v: ", failed.ExitStatus())); found {
 			message = rest
 		}
+	case errors.As(err, &exit):
+		message = strings.TrimPrefix(message, exit.Error()+": ")
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
-	return strings.TrimSpace(first)
+	for line := range strings.Lines(message) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "# Warning:") {
+			return line
+		}
+	}
+	return strings.TrimSpace(message)
 }

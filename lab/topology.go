@@ -135,6 +135,8 @@ type Client struct {
 	// To is the address to ask; the port is 0 for a ping.
 	To netip.AddrPort
 	// From is the client's own port; 0 leaves it to the kernel. A ping has none.
+	// With TCPEcho the client closes first, and the kernel holds the port back
+	// for a minute then (TIME_WAIT); the other protocols can send again at once.
 	From uint16
 	// Wait is how long the client waits for an answer, up to MaxWait; 0 stands
 	// for DefaultTimeout.

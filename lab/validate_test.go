@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 // small is a faultless topology to spoil.
@@ -68,6 +69,12 @@ func TestValidate(t *testing.T) {
 		"same client":      {func(t *Topology) { t.Clients = append(t.Clients, t.Clients[0]) }, "clients[1].name: there is a client get already"},
 		"client protocol":  {func(t *Topology) { t.Clients[0].Protocol = "ftp" }, `clients[0].protocol: "ftp" is no protocol`},
 		"client address":   {func(t *Topology) { t.Clients[0].To = netip.AddrPortFrom(addr("10.0.0.1"), 0) }, "clients[0].to: a client needs an address and a port"},
+		"ping from a port": {func(t *Topology) {
+			t.Clients[0] = Client{Name: "get", Node: "b", Protocol: Ping, To: netip.AddrPortFrom(addr("10.0.0.1"), 0), From: 7}
+		}, "clients[0].from: a ping has no port of its own"},
+		"long wait":        {func(t *Topology) { t.Clients[0].Wait = time.Hour }, "clients[0].wait: a client waits for its answer up to 1m0s, not 1h0m0s"},
+		"negative wait":    {func(t *Topology) { t.Clients[0].Wait = -1 }, "clients[0].wait: a client waits"},
+		"variant":          {func(t *Topology) { t.Nodes[0].Rules[0] = "iptables-xtables -N X" }, "nodes[0].rules[0]: it does not start with iptables"},
 		"ping with a port": {func(t *Topology) { t.Clients[0].Protocol = Ping }, "clients[0].to: a ping needs an address, and no port"},
 	}
 	for name, test := range tests {
@@ -117,11 +124,14 @@ func TestSysctlPath(t *testing.T) {
 func TestClientCommand(t *testing.T) {
 	at := netip.MustParseAddrPort
 	tests := map[string]Client{
-		"curl http://10.0.0.1/":       {Protocol: HTTP, To: at("10.0.0.1:80")},
-		"curl http://[fd00::1]:8080/": {Protocol: HTTP, To: at("[fd00::1]:8080")},
-		"nc -z 10.0.0.1 7":            {Protocol: TCPEcho, To: at("10.0.0.1:7")},
-		"nc -u 10.0.0.1 7":            {Protocol: UDPEcho, To: at("10.0.0.1:7")},
-		"ping -c 1 10.0.0.1":          {Protocol: Ping, To: at("10.0.0.1:0")},
+		"curl http://10.0.0.1/":                   {Protocol: HTTP, To: at("10.0.0.1:80")},
+		"curl http://[fd00::1]:8080/":             {Protocol: HTTP, To: at("[fd00::1]:8080")},
+		"nc -z 10.0.0.1 7":                        {Protocol: TCPEcho, To: at("10.0.0.1:7")},
+		"nc -u 10.0.0.1 7":                        {Protocol: UDPEcho, To: at("10.0.0.1:7")},
+		"ping -c 1 10.0.0.1":                      {Protocol: Ping, To: at("10.0.0.1:0")},
+		"nc -u -p 5353 10.0.0.1 53":               {Protocol: UDPEcho, To: at("10.0.0.1:53"), From: 5353},
+		"nc -z -p 5353 10.0.0.1 53":               {Protocol: TCPEcho, To: at("10.0.0.1:53"), From: 5353},
+		"curl --local-port 5353 http://10.0.0.1/": {Protocol: HTTP, To: at("10.0.0.1:80"), From: 5353},
 	}
 	for want, c := range tests {
 		if got := c.Command(); got != want {

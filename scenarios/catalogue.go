@@ -106,13 +106,22 @@ func List() []Scenario {
 // Load finds a scenario of the catalogue by name. The error is an *UnknownError
 // where there is none.
 func Load(name string) (Scenario, error) {
+	d, err := LoadDraft(name)
+	if err != nil {
+		return Scenario{}, err
+	}
+	return d.Scenario, d.Err()
+}
+
+// LoadDraft is Load for those who look for faults.
+func LoadDraft(name string) (*Draft, error) {
 	file := fileOf(name)
 	if file == "" {
-		return Scenario{}, &UnknownError{name}
+		return nil, &UnknownError{name}
 	}
 	data, err := files.ReadFile(file)
 	if err != nil {
-		return Scenario{}, fmt.Errorf("reading scenario %s: %w", name, err)
+		return nil, fmt.Errorf("reading scenario %s: %w", name, err)
 	}
-	return Parse(file, data)
+	return Read(file, data), nil
 }

@@ -255,6 +255,11 @@ func FuzzParse(f *testing.F) {
 			if err := s.Validate(); err != nil {
 				t.Fatalf("Parse let a faulty scenario pass: %v", err)
 			}
+			for _, trial := range Read("fuzz.yaml", data).Trials() {
+				if _, err := lab.ParseCommand(trial.Command); err != nil || trial.Node == "" {
+					t.Fatalf("a trial that cannot be tried: %+v, %v", trial, err)
+				}
+			}
 			return
 		}
 		faults := Faults(err)

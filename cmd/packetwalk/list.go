@@ -27,18 +27,3 @@ func newList() *cobra.Command {
 	addLangFlag(cmd)
 	return cmd
 }
-
-func newCheck() *cobra.Command {
-	return &cobra.Command{
-		Use: "check FILE.yaml", Short: "Check a scenario file", Args: exactly(1, "a file"),
-		Long: "Reads a scenario file and reports every fault in it with its line and column. Nothing is built.",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := loadScenario(args[0])
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: no faults in scenario %s\n", args[0], s.Name)
-			return err
-		},
-	}
-}

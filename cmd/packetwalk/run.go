@@ -38,6 +38,10 @@ type runFlags struct {
 func addRunFlags(cmd *cobra.Command) {
 	addViewFlags(cmd)
 	cmd.Flags().Bool("answer", false, "with --plain or --json, carry out and print the solutions of challenges, and print those of lessons")
+	addIptablesFlag(cmd)
+}
+
+func addIptablesFlag(cmd *cobra.Command) {
 	cmd.Flags().String("iptables", "", "variant of iptables: nft or legacy (default: what the system calls iptables)")
 }
 
@@ -110,11 +114,19 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := loadScenario(args[0])
+			draft, err := readScenario(args[0])
 			if err != nil {
 				return err
 			}
-			return runInSandbox(cmd.Context(), s, flags)
+			if isFile(args[0]) && !lab.InSandbox() {
+				// Where the rules cannot be tried, the lab cannot be built
+				// either, which says so itself.
+				_ = tryRules(cmd.Context(), draft, flags.iptables)
+			}
+			if err := draft.Err(); err != nil {
+				return usageError{inputError{err}}
+			}
+			return runInSandbox(cmd.Context(), draft.Scenario, flags)
 		},
 		ValidArgsFunction: completeScenario,
 	}
@@ -122,25 +134,24 @@ func newRun() *cobra.Command {
 	return cmd
 }
 
-// loadScenario finds a scenario by name or reads it from a file.
-func loadScenario(name string) (scenarios.Scenario, error) {
-	if !strings.ContainsAny(name, "./\\") {
-		s, err := scenarios.Load(name)
+// readScenario finds a scenario by name or reads it from a file, with its faults.
+func readScenario(name string) (*scenarios.Draft, error) {
+	if !isFile(name) {
+		d, err := scenarios.LoadDraft(name)
 		if err != nil {
-			return s, usageError{err}
+			return nil, usageError{err}
 		}
-		return s, nil
+		return d, nil
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return scenarios.Scenario{}, usageError{inputError{fmt.Errorf("reading the scenario: %w", err)}}
+		return nil, usageError{inputError{fmt.Errorf("reading the scenario: %w", err)}}
 	}
-	s, err := scenarios.Parse(name, data)
-	if err != nil {
-		return s, usageError{inputError{err}}
-	}
-	return s, nil
+	return scenarios.Read(name, data), nil
 }
+
+// isFile says whether an argument names a file rather than a scenario of the catalogue.
+func isFile(name string) bool { return strings.ContainsAny(name, "./\\") }
 
 func completeScenario(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var names []string
@@ -162,7 +173,7 @@ func pick(cmd *cobra.Command, _ []string) error {
 	}
 	if lab.InSandbox() {
 		// The scenario was chosen before the sandbox was entered.
-		s, err := loadScenario(os.Getenv(chosenEnv))
+		s, err := scenarios.Load(os.Getenv(chosenEnv))
 		if err != nil {
 			return err
 		}

@@ -43,8 +43,11 @@ type Player struct {
 
 // Start builds a scenario's lab and traces all of it. Call it in the sandbox.
 func Start(ctx context.Context, s scenarios.Scenario, o Options) (*Player, error) {
-	if s.Iptables == "nft" || s.Iptables == "legacy" {
+	switch s.Iptables {
+	case "nft", "legacy":
 		o.Iptables = s.Iptables
+	case "both":
+		o.Iptables = "nft" // what a system that has both calls iptables today
 	}
 	l, err := lab.Build(ctx, s.Topology, lab.Options{Iptables: o.Iptables, Hidden: nflog.IsProbe})
 	if err != nil {
