@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -86,8 +84,10 @@ type sensor struct {
 	generations generations
 	rules       rulesState
 
-	sysctls   []string // paths
-	values    []byte
+	sysctls []int // open files
+	values  []byte
+
+	sockets   listeners
 	listening []string
 }
 
@@ -98,7 +98,7 @@ func newSensor(l *Lab, n *Namespace) (*sensor, error) {
 	if s.events, err = subscribe(); err != nil {
 		return nil, fmt.Errorf("subscribing to network changes: %w", err)
 	}
-	if err := s.generations.open(); err != nil {
+	if err := errors.Join(s.generations.open(), s.sockets.open()); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -108,6 +108,8 @@ func newSensor(l *Lab, n *Namespace) (*sensor, error) {
 func (s *sensor) close() {
 	_ = unix.Close(s.events)
 	s.generations.close()
+	s.sockets.close()
+	s.openSysctls(nil)
 }
 
 // subscribe opens a socket for what happens to links, addresses, routes and
@@ -154,10 +156,7 @@ func (s *sensor) lookAtNetwork(context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	s.sysctls = nil
-	for _, name := range sysctlsOf(now.links, s.lab.named(s.node.name)) {
-		s.sysctls = append(s.sysctls, "/proc/sys/"+Sysctl{Name: name}.path())
-	}
+	s.openSysctls(sysctlsOf(now.links, s.lab.named(s.node.name)))
 	differs := !reflect.DeepEqual(now, s.network)
 	s.network, s.known = now, true
 	return differs, nil
@@ -191,49 +190,37 @@ func (s *sensor) lookAtRules(ctx context.Context) (bool, error) {
 }
 
 func (s *sensor) lookAtSysctls(context.Context) (bool, error) {
-	var now []byte
-	for _, path := range s.sysctls {
-		now = appendFile(now, path)
+	now := make([]byte, 0, len(s.values))
+	var buf [128]byte
+	for _, fd := range s.sysctls {
+		if n, err := unix.Pread(fd, buf[:], 0); err == nil { // otherwise the interface has gone
+			now = append(now, buf[:n]...)
+		}
 	}
 	differs := !bytes.Equal(now, s.values)
 	s.values = now
 	return differs, nil
 }
 
-// appendFile appends a short file of /proc; nothing where it cannot be read.
-func appendFile(to []byte, path string) []byte {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return to
+// openSysctls opens the sysctls of the node, so that a look need only read.
+// Those that this kernel does not have are left out.
+func (s *sensor) openSysctls(names []string) {
+	for _, fd := range s.sysctls {
+		_ = unix.Close(fd)
 	}
-	defer unix.Close(fd)
-	to = slices.Grow(to, 128)
-	n, err := unix.Read(fd, to[len(to):len(to)+128])
-	if err != nil {
-		return to
+	s.sysctls = nil
+	for _, name := range names {
+		if fd, err := unix.Open("/proc/sys/"+Sysctl{Name: name}.path(), unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+			s.sysctls = append(s.sysctls, fd)
+		}
 	}
-	return append(to[:len(to)+n], '\n')
 }
 
-// socketFiles list the sockets of a network namespace, with the state of those
-// that wait for whoever comes: TCP_LISTEN and, for UDP, TCP_CLOSE
-// (include/net/tcp_states.h).
-var socketFiles = map[string]string{"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
-
 func (s *sensor) lookAtSockets(context.Context) (bool, error) {
-	var now []string
-	for name, state := range socketFiles {
-		data, err := os.ReadFile("/proc/thread-self/net/" + name)
-		if err != nil && !errors.Is(err, os.ErrNotExist) { // IPv6 may be switched off
-			return false, err
-		}
-		for line := range strings.Lines(string(data)) {
-			if f := strings.Fields(line); len(f) > 3 && f[3] == state {
-				now = append(now, name+" "+f[1])
-			}
-		}
+	now, err := s.sockets.list()
+	if err != nil {
+		return false, err
 	}
-	slices.Sort(now)
 	differs := !slices.Equal(now, s.listening)
 	s.listening = now
 	return differs, nil

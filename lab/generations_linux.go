@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // generations ask for numbers that change with the rules of a network
 // namespace. Asking starts no program.
 type generations struct {
-	nft    *netlink.Conn
+	nft    *asker
 	legacy map[bool]*xtables // by whether it is IPv6; opened when there is a table
 	seen   map[string]uint64
 }
@@ -21,16 +20,14 @@ type generations struct {
 // open must be called in the network namespace.
 func (g *generations) open() (err error) {
 	g.legacy = map[bool]*xtables{}
-	if g.nft, err = netlink.Dial(unix.NETLINK_NETFILTER, nil); err != nil {
+	if g.nft, err = newAsker(unix.NETLINK_NETFILTER); err != nil {
 		return fmt.Errorf("opening nf_tables: %w", err)
 	}
 	return nil
 }
 
 func (g *generations) close() {
-	if g.nft != nil {
-		_ = g.nft.Close() // nothing was written
-	}
+	g.nft.close()
 	for _, x := range g.legacy {
 		x.close()
 	}
@@ -71,30 +68,22 @@ func isNoTable(err error) bool {
 }
 
 // nftGeneration is counted up by the kernel with every change of nf_tables.
-func (g *generations) nftGeneration() (uint64, error) {
-	const nfgenmsg = 4 // the size of struct nfgenmsg, of which only the version is set
-	request := netlink.Message{
-		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN, Flags: netlink.Request},
-		Data:   make([]byte, nfgenmsg),
-	}
-	replies, err := g.nft.Execute(request)
-	if err != nil {
-		return 0, err
-	}
-	for _, r := range replies {
-		if len(r.Data) < nfgenmsg {
-			continue
-		}
-		d, err := netlink.NewAttributeDecoder(r.Data[nfgenmsg:])
-		if err != nil {
-			return 0, err
-		}
-		d.ByteOrder = binary.BigEndian
-		for d.Next() {
-			if d.Type() == unix.NFTA_GEN_ID {
-				return uint64(d.Uint32()), d.Err()
+func (g *generations) nftGeneration() (n uint64, err error) {
+	// struct nfgenmsg, of which nothing needs to be set; the answer begins with
+	// one, and attributes follow.
+	nfgenmsg := make([]byte, 4)
+	err = g.nft.ask(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETGEN, false, nfgenmsg, func(answer []byte) {
+		for at := len(nfgenmsg); at+unix.SizeofNlAttr <= len(answer); {
+			size := int(binary.NativeEndian.Uint16(answer[at:]))
+			kind := binary.NativeEndian.Uint16(answer[at+2:])
+			if kind == unix.NFTA_GEN_ID && size == unix.SizeofNlAttr+4 && at+size <= len(answer) {
+				n = uint64(binary.BigEndian.Uint32(answer[at+unix.SizeofNlAttr:]))
 			}
+			at += max(unix.SizeofNlAttr, (size+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1))
 		}
+	})
+	if err == nil && n == 0 {
+		err = errors.New("the answer holds none")
 	}
-	return 0, errors.New("the answer holds none")
+	return n, err
 }

@@ -18,3 +18,10 @@ func (*Lab) Snapshot(context.Context) (Snapshot, error) { return Snapshot{}, Err
 
 // Restore answers ErrNeedsLinux.
 func (*Lab) Restore(context.Context, Snapshot) error { return ErrNeedsLinux }
+
+// Changed tells nothing.
+func (*Lab) Changed(context.Context, func(error)) <-chan struct{} {
+	never := make(chan struct{})
+	close(never)
+	return never
+}

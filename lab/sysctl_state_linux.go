@@ -21,9 +21,8 @@ var watched = []string{
 // watchedOfLink are those that every interface has, in conf/NAME.
 var watchedOfLink = []string{
 	"net.ipv4.conf.%s.forwarding", "net.ipv4.conf.%s.rp_filter", "net.ipv4.conf.%s.route_localnet",
-	"net.ipv4.conf.%s.accept_local", "net.ipv4.conf.%s.src_valid_mark", "net.ipv4.conf.%s.send_redirects",
+	"net.ipv4.conf.%s.accept_local", "net.ipv4.conf.%s.proxy_arp",
 	"net.ipv4.conf.%s.arp_ignore", "net.ipv4.conf.%s.arp_announce", "net.ipv4.conf.%s.arp_filter",
-	"net.ipv4.conf.%s.arp_accept", "net.ipv4.conf.%s.proxy_arp",
 	"net.ipv6.conf.%s.disable_ipv6", "net.ipv6.conf.%s.forwarding",
 }
 

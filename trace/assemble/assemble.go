@@ -32,7 +32,7 @@ type Config struct {
 	Nodes map[string]Node
 
 	// Reorder is how long the beginning of a leg waits for the end of the one
-	// before it, and a walk that is done for those that began before it: events
+	// before it, or for that of a bridge in between, and a walk that is done for those that began before it: events
 	// of two namespaces are read side by side, and on a busy machine one reader
 	// can fall that far behind. Default 250 ms.
 	Reorder time.Duration
@@ -72,8 +72,10 @@ type Assembler struct {
 	config Config
 	// shared holds the ports on whose segment another traced node listens.
 	shared map[Port]bool
-	flows  flows
-	lastID int
+	// bridges holds, by segment, the nodes that have a bridge on it.
+	bridges map[int][]string
+	flows   flows
+	lastID  int
 	// newest is when the newest event was read.
 	newest time.Time
 	// legs holds, by packet, the legs that may still grow or be linked, oldest first.
@@ -92,19 +94,6 @@ func New(c Config) *Assembler {
 	a := &Assembler{config: c, legs: map[trace.Identity][]*leg{}, flows: newFlows()}
 	a.Rewire(c.Segments)
 	return a
-}
-
-// Rewire replaces the segments, as the wires between nodes are others now. What
-// is under way goes on by the new ones.
-func (a *Assembler) Rewire(segments map[Port]int) {
-	a.config.Segments, a.shared = segments, map[Port]bool{}
-	for p, s := range segments {
-		for other, t := range segments {
-			if s == t && p.Node != other.Node {
-				a.shared[p] = true
-			}
-		}
-	}
 }
 
 // Add takes an event that was read at the time now. Events of one node must
@@ -214,27 +203,14 @@ func (a *Assembler) adopt(l *leg) {
 // in by the other. Source NAT happens behind the last probe of POSTROUTING, so
 // only the destination must agree.
 func (a *Assembler) follows(before, l *leg) bool {
-	if before == l || before.walk == nil || before.next != nil || before.at.hook != trace.Postrouting || before.ended != "" {
-		return false
-	}
-	return a.wired(before.exit(), l.entry()) && before.last().Packet.Dst == l.first.Packet.Dst
+	return a.mayPrecede(before, l) && a.wired(before.exit(), l.entry())
 }
 
-// wired says whether what leaves by one port can come in by the other.
-func (a *Assembler) wired(out, in Port) bool {
-	if out.Interface == loopback || in.Interface == loopback {
-		return out == in
-	}
-	s, ok := a.config.Segments[out]
-	t, ok2 := a.config.Segments[in]
-	return ok && ok2 && s == t && out != in
+// mayPrecede says the same without regard to the wires.
+func (a *Assembler) mayPrecede(before, l *leg) bool {
+	return before != l && before.walk != nil && before.next == nil && before.at.hook == trace.Postrouting && before.ended == "" &&
+		before.last().Packet.Dst == l.first.Packet.Dst
 }
-
-const loopback = "lo"
-
-// heardFromOthers says whether a traced node can have sent what comes in by a
-// port, and can hear what leaves by it.
-func (a *Assembler) heardFromOthers(p Port) bool { return p.Interface == loopback || a.shared[p] }
 
 // Tick lets time pass: what waited long enough is decided.
 func (a *Assembler) Tick(now time.Time) {
@@ -242,7 +218,7 @@ func (a *Assembler) Tick(now time.Time) {
 	for i := 0; i < len(a.orphans); {
 		if l := a.orphans[i]; now.Sub(l.touched) >= a.config.Reorder {
 			a.orphans = slices.Delete(a.orphans, i, i+1)
-			a.begin(l)
+			a.giveUpWaiting(l)
 			i = 0
 			continue
 		}
@@ -289,7 +265,7 @@ func (a *Assembler) Finish() {
 	for len(a.orphans) > 0 {
 		l := a.orphans[0]
 		a.orphans = a.orphans[1:]
-		a.begin(l)
+		a.giveUpWaiting(l)
 	}
 	for _, w := range a.walks {
 		a.decideOpen(w, a.newest.Add(a.config.Settle))

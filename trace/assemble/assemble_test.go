@@ -15,7 +15,7 @@ import (
 
 // The tests write events in a line each:
 //
-//	NODE HOOK TABLE/CHAIN WHAT [in=IF] [out=IF] [src=A:P] [dst=A:P]
+//	NODE HOOK TABLE/CHAIN WHAT [in=IF] [out=IF] [physin=IF] [physout=IF] [src=A:P] [dst=A:P]
 //
 // where WHAT is "enter", "empty" (entered, and that is all of the chain), "end",
 // or a rule: its number and verdict, "2:DNAT", "1:JUMP:DOCKER", with reach or
@@ -92,6 +92,10 @@ func (s *script) event(f []string) trace.Event {
 			e.In, e.Out = value, ""
 		case "out":
 			e.Out = value
+		case "physin":
+			e.PhysIn, e.PhysOut = value, ""
+		case "physout":
+			e.PhysOut = value
 		case "src":
 			e.Packet.Src = netip.MustParseAddrPort(value)
 		case "dst":

@@ -159,7 +159,7 @@ func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
 			made[p.table][p.chain] = p.prefix.Origin
 		}
 	}
-	if err := deleteAll(requests); err != nil {
+	if err := errors.Join(deleteAll(requests), keepPolicies(family, made)); err != nil {
 		return err
 	}
 	return deleteAll(deleteRequests(nftFamily(family), made))

@@ -449,11 +449,11 @@ func withoutProbes(rules []ruleset.Rule) []ruleset.Rule {
 }
 
 // Visible is the ruleset without the probes of any trace and the tables that
-// came into being for them: what iptables-save shows when nobody traces.
+// came into being for them and that nobody else uses: what iptables-save shows when nobody traces.
 func Visible(rules ruleset.Ruleset) ruleset.Ruleset {
 	var out ruleset.Ruleset
 	for _, t := range rules.Tables {
-		made := false
+		made, used := false, false
 		t.Chains = slices.Clone(t.Chains)
 		for i := range t.Chains {
 			c := &t.Chains[i]
@@ -462,8 +462,9 @@ func Visible(rules ruleset.Ruleset) ruleset.Ruleset {
 				return ok && p.Origin == MadeTable
 			})
 			c.Rules = withoutProbes(c.Rules)
+			used = used || len(c.Rules) > 0 || c.Policy != trace.Accept
 		}
-		if !made {
+		if !made || used {
 			out.Tables = append(out.Tables, t)
 		}
 	}
