@@ -237,7 +237,8 @@ const loopback = "lo"
 // port, and can hear what leaves by it.
 func (a *Assembler) heardFromOthers(p Port) bool { return p.Interface == loopback || a.shared[p] }
 
-// Tick lets time pass: what waited long enough is decided.
+// Tick lets time pass: what waited long enough is decided. Nothing else ends the
+// waiting for the kernel's word, since events may be read while that is not.
 func (a *Assembler) Tick(now time.Time) {
 	// A leg that begins a walk adopts others: they may be gone when their turn comes.
 	for i := 0; i < len(a.orphans); {
@@ -250,6 +251,7 @@ func (a *Assembler) Tick(now time.Time) {
 		i++
 	}
 	for _, w := range a.walks {
+		a.giveUp(w, now.Add(-a.config.Answer), now)
 		a.settle(w, now)
 	}
 	if now.Sub(a.forgot) >= time.Second {

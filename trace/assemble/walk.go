@@ -50,7 +50,6 @@ func (a *Assembler) settle(w *walk, now time.Time) {
 		return
 	}
 	a.decideOpen(w, now)
-	a.giveUp(w, now.Add(-a.config.Answer), now)
 	outcome := a.outcome(w.last(), now)
 	if outcome == "" || w.undecided() {
 		return

@@ -48,7 +48,7 @@ type waiting struct {
 
 // pairTime is how long one account waits for the other, and how long nothing is
 // paired after a loss: until what was on its way by then has come.
-const pairTime = time.Second
+const pairTime = 5 * time.Second
 
 func newPairing() *pairing {
 	return &pairing{events: map[meeting][]waiting{}, answers: map[meeting][]waiting{}}

@@ -34,6 +34,7 @@ func filtered() lab.Topology {
 				"iptables -A INPUT -p tcp --dport 80 -m comment --comment \"to the shop\" -j WEB",
 				"iptables -A WEB -m limit --limit 1000/sec -j RETURN",
 				"iptables -A WEB -j DROP",
+				"iptables -A WEB -m limit --limit 1/hour -m comment --comment packetwalk:fake:1: -j LOG",
 				"iptables -A INPUT -p udp --dport 53 -j ACCEPT",
 				"iptables -t nat -A OUTPUT -p udp --dport 5353 -j DNAT --to-destination 127.0.0.1:53",
 			},

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"syscall"
 
@@ -45,7 +44,8 @@ type Message struct {
 type Reader struct {
 	conn *netlink.Conn
 	// busy says that a message is between the socket and its taker.
-	busy atomic.Bool
+	busy   atomic.Bool
+	closed atomic.Bool
 }
 
 // receiveBuffer is the size of the socket's buffer, in bytes; without the
@@ -83,7 +83,7 @@ func (r *Reader) Run(take func(Message), overrun func()) error {
 		case errors.Is(err, unix.ENOBUFS):
 			overrun()
 			err = nil
-		case errors.Is(err, os.ErrClosed):
+		case r.closed.Load():
 			return nil
 		}
 		r.busy.Store(false)
@@ -148,7 +148,10 @@ func (r *Reader) Pending() bool {
 }
 
 // Close ends the reading.
-func (r *Reader) Close() error { return r.conn.Close() }
+func (r *Reader) Close() error {
+	r.closed.Store(true)
+	return r.conn.Close()
+}
 
 // each takes the messages of a datagram.
 func each(datagram []byte, take func(Message)) error {
