@@ -128,21 +128,24 @@ func (t *Tracer) handOn(e trace.Event, packet []byte) {
 	t.inquiry.mu.Lock()
 	defer t.inquiry.mu.Unlock()
 	t.receive(e)
-	if e.Probe.Kind != trace.Reach || !e.Probe.Asked {
-		return
-	}
-	if h, ok := headersOf(packet); ok {
-		if told, ok := t.inquiry.pairing.reach(e, h, time.Now()); ok {
-			t.receive(told)
+	if e.Probe.Kind == trace.Reach && e.Probe.Asked {
+		if h, ok := headersOf(packet); ok {
+			if told, ok := t.inquiry.pairing.reach(e, h, time.Now()); ok {
+				t.receive(told)
+			}
 		}
+	}
+	// What comes when nothing is left to be read of either account is in neither gap.
+	if t.inquiry.pairing.deaf && !t.unread() && !t.inquiry.pending() {
+		t.inquiry.pairing.resume()
 	}
 }
 
-// accountsDiffer notes that events or messages of the kernel's trace were lost.
+// accountsDiffer notes that events, or messages of the kernel's trace, were lost.
 func (t *Tracer) accountsDiffer() {
 	t.inquiry.mu.Lock()
 	defer t.inquiry.mu.Unlock()
-	t.inquiry.pairing.lose(time.Now())
+	t.inquiry.pairing.lose()
 }
 
 // learnRoles lists what the rules are that messages name by their handles. It

@@ -16,8 +16,8 @@ type pairing struct {
 	// events wait for their answers, answers for their events, oldest first.
 	events, answers map[meeting][]waiting
 	swept           time.Time
-	// deaf is until when nothing is paired.
-	deaf time.Time
+	// deaf says that nothing is paired, since one of the accounts has a gap.
+	deaf bool
 }
 
 // meeting is a packet at a rule.
@@ -46,8 +46,8 @@ type waiting struct {
 	since   time.Time
 }
 
-// pairTime is how long one account waits for the other, and how long nothing is
-// paired after a loss: until what was on its way by then has come.
+// pairTime is how long one account waits for the other. The readers of a busy
+// machine may be that far apart.
 const pairTime = 5 * time.Second
 
 func newPairing() *pairing {
@@ -77,7 +77,7 @@ func (p *pairing) answer(ask trace.Probe, packet headers, matched bool, now time
 // meet returns what waits for w, or has w wait for it.
 func (p *pairing) meet(others, own map[meeting][]waiting, m meeting, w waiting) (other waiting, ok bool) {
 	p.sweep(w.since)
-	if w.since.Before(p.deaf) {
+	if p.deaf {
 		return other, false
 	}
 	if queue := others[m]; len(queue) > 0 {
@@ -89,12 +89,14 @@ func (p *pairing) meet(others, own map[meeting][]waiting, m meeting, w waiting) 
 }
 
 // lose notes that one of the accounts has a gap: what is on its way might be
-// paired with the wrong thing.
-func (p *pairing) lose(now time.Time) {
+// paired with the wrong thing, until resume says that nothing is.
+func (p *pairing) lose() {
 	clear(p.events)
 	clear(p.answers)
-	p.deaf = now.Add(pairTime)
+	p.deaf = true
 }
+
+func (p *pairing) resume() { p.deaf = false }
 
 // sweep drops, now and then, what has waited too long.
 func (p *pairing) sweep(now time.Time) {

@@ -11,22 +11,22 @@ import (
 	"packetwalk/trace"
 )
 
-// Each step is "reach PACKET" or "yes PACKET" or "no PACKET", "lose", or "wait";
+// Each step is "reach PACKET" or "yes PACKET" or "no PACKET", "lose", "resume" or "wait";
 // what is told is the number of the reach event and whether its rule matched.
 func TestPairing(t *testing.T) {
 	for steps, want := range map[string][]string{
-		"reach a; yes a":                             {"1 matched"},
-		"no a; reach a":                              {"1 unmatched"},
-		"reach a; reach b; yes b; no a":              {"2 matched", "1 unmatched"},
-		"yes b; no a; reach a; reach b":              {"1 unmatched", "2 matched"},
-		"reach a; reach a; no a; yes a":              {"1 unmatched", "2 matched"},
-		"no a; yes a; reach a; reach a":              {"1 unmatched", "2 matched"},
-		"reach a; yes b":                             nil,
-		"reach a; wait; wait; yes a; reach a":        {"2 matched"},
-		"yes a; wait; wait; reach a":                 nil,
-		"reach a; lose; yes a":                       nil,
-		"lose; reach a; yes a; wait; reach a; yes a": {"2 matched"},
-		"yes a; lose; wait; reach a; no a":           {"1 unmatched"},
+		"reach a; yes a":                              {"1 matched"},
+		"no a; reach a":                               {"1 unmatched"},
+		"reach a; reach b; yes b; no a":               {"2 matched", "1 unmatched"},
+		"yes b; no a; reach a; reach b":               {"1 unmatched", "2 matched"},
+		"reach a; reach a; no a; yes a":               {"1 unmatched", "2 matched"},
+		"no a; yes a; reach a; reach a":               {"1 unmatched", "2 matched"},
+		"reach a; yes b":                              nil,
+		"reach a; wait; wait; yes a; reach a":         {"2 matched"},
+		"yes a; wait; wait; reach a":                  nil,
+		"reach a; lose; yes a; resume; reach a; no a": {"2 unmatched"},
+		"yes a; lose; resume; reach a; no a":          {"1 unmatched"},
+		"lose; reach a; resume; yes a; reach a":       {"2 matched"},
 	} {
 		p, now := newPairing(), time.Unix(1000, 0)
 		probe := trace.Probe{Kind: trace.Reach, Asked: true, Rule: 1}
@@ -46,7 +46,9 @@ func TestPairing(t *testing.T) {
 			case "yes", "no":
 				told, ok = p.answer(as(probe, trace.Ask), h, what == "yes", now)
 			case "lose":
-				p.lose(now)
+				p.lose()
+			case "resume":
+				p.resume()
 			case "wait":
 				now = now.Add(pairTime)
 			}

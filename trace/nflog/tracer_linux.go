@@ -339,9 +339,11 @@ func (t *Tracer) Lost() uint64 {
 
 // Pending says whether the kernel has reported events that were not handed on yet.
 func (t *Tracer) Pending() bool {
-	if t.handling.Load() || t.inquiry.pending() {
-		return true
-	}
+	return t.handling.Load() || t.inquiry.pending() || t.unread()
+}
+
+// unread says whether events are in the socket.
+func (t *Tracer) unread() bool {
 	conn, err := t.log.Con.SyscallConn()
 	if err != nil {
 		return false
