@@ -91,11 +91,11 @@ func logs(name string, data []byte) bool {
 	return name == "log" || name == compat && bytes.Contains(data, []byte("NFLOG\x00"))
 }
 
-// switchesTraceOn says whether an expression is TRACE, which iptables-nft has
-// written as meta nftrace set 1 ever since it knows it.
+// switchesTraceOn says whether an expression is TRACE: meta nftrace set 1, as
+// iptables-nft writes it (iptables-extensions(8)), or that of x_tables.
 func switchesTraceOn(name string, data []byte) bool {
 	if name != "meta" {
-		return false
+		return name == compat && bytes.Contains(data, []byte("TRACE\x00"))
 	}
 	key, err := attribute(data, unix.NFTA_META_KEY)
 	return err == nil && len(key) == 4 && binary.BigEndian.Uint32(key) == unix.NFT_META_NFTRACE

@@ -73,6 +73,7 @@ func TestFindProbe(t *testing.T) {
 		"log beside a comment":             {dumped(t, other, commentMatch(other), logTo(ours)), false, true},
 		"question, the comment a match":    {dumped(t, "", commentMatch(ours), traceOn), true, true},
 		"question, the comment in data":    {dumped(t, ours, traceOn), true, true},
+		"question of x_tables":             {dumped(t, "", commentMatch(ours), compatTarget("TRACE", "")), true, true},
 		"somebody's log":                   {dumped(t, ours, commentMatch(ours), logTo("web: ")), false, false},
 		"somebody's trace":                 {dumped(t, "web", traceOn), true, false},
 		"somebody's rule with the comment": {dumped(t, ours, commentMatch(ours), accept), false, false},
