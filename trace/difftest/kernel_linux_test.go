@@ -72,16 +72,6 @@ func switchOn() error {
 	return nil
 }
 
-func familyOf(nfproto byte) trace.Family {
-	switch nfproto {
-	case unix.NFPROTO_IPV4:
-		return trace.IPv4
-	case unix.NFPROTO_IPV6:
-		return trace.IPv6
-	}
-	return 0
-}
-
 // verdicts are the codes of enum nft_verdicts and of netfilter itself
 // (include/uapi/linux/netfilter.h, include/uapi/linux/netfilter/nf_tables.h).
 var verdicts = map[int32]trace.Verdict{
@@ -139,7 +129,7 @@ func ruleOf(t testing.TB, m netlink.Message) (key ruleKey, chain string) {
 	ad, err := netlink.NewAttributeDecoder(m.Data[4:])
 	must(t, err)
 	ad.ByteOrder = binary.BigEndian
-	key.family = familyOf(m.Data[0])
+	key.family = nftrace.FamilyOf(m.Data[0])
 	for ad.Next() {
 		switch ad.Type() {
 		case unix.NFTA_RULE_TABLE:

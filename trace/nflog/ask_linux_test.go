@@ -91,12 +91,7 @@ func TestQuestionsFollowChanges(t *testing.T) {
 	l := labtest.Build(t, topology, "nft")
 	host := l.Node("host")
 	r := newRecorder()
-	tr, err := nflog.Attach(t.Context(), nflog.Target{
-		Node: "host", Namespace: host, Backends: []nflog.Backend{{Family: trace.IPv4, Command: c.Iptables}}, Tables: trace.Tables(),
-	}, nflog.Options{Report: func(err error) { t.Error(err) }}, r.receive)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tr := attachWatching(t, l, c, r.receive)
 	// toldOf says whether both answers have come for a rule of INPUT.
 	toldOf := func(rule int, text string) func() bool {
 		return func() bool {

@@ -136,7 +136,7 @@ func (t *Tracer) handOn(e trace.Event, packet []byte) {
 		}
 	}
 	// What comes when nothing is left to be read of either account is in neither gap.
-	if t.inquiry.pairing.deaf && !t.unread() && !t.inquiry.pending() {
+	if t.inquiry.pairing.deaf && !nftrace.Unread(t.log.Con) && !t.inquiry.pending() {
 		t.inquiry.pairing.resume()
 	}
 }

@@ -16,10 +16,10 @@ import (
 
 	gonflog "github.com/florianl/go-nflog/v2"
 	"github.com/mdlayher/netlink"
-	"golang.org/x/sys/unix"
 
 	"packetwalk/trace"
 	"packetwalk/trace/filter"
+	"packetwalk/trace/nftrace"
 	"packetwalk/trace/ruleset"
 )
 
@@ -339,21 +339,7 @@ func (t *Tracer) Lost() uint64 {
 
 // Pending says whether the kernel has reported events that were not handed on yet.
 func (t *Tracer) Pending() bool {
-	return t.handling.Load() || t.inquiry.pending() || t.unread()
-}
-
-// unread says whether events are in the socket.
-func (t *Tracer) unread() bool {
-	conn, err := t.log.Con.SyscallConn()
-	if err != nil {
-		return false
-	}
-	pending := false
-	err = conn.Control(func(fd uintptr) {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		pending = err == nil && n > 0
-	})
-	return err == nil && pending
+	return nftrace.Unread(t.log.Con) || t.handling.Load() || t.inquiry.pending()
 }
 
 // drain waits until what the kernel has reported is read, or until it is clear

@@ -140,6 +140,19 @@ func attach(t *testing.T, l *lab.Lab, c lab.Commands, receive func(trace.Event))
 	return tr
 }
 
+// attachWatching attaches a tracer that follows what others change, until the
+// test detaches it.
+func attachWatching(t *testing.T, l *lab.Lab, c lab.Commands, receive func(trace.Event)) *nflog.Tracer {
+	t.Helper()
+	tr, err := nflog.Attach(t.Context(), nflog.Target{
+		Node: "host", Namespace: l.Node("host"), Backends: []nflog.Backend{{Family: trace.IPv4, Command: c.Iptables}}, Tables: trace.Tables(),
+	}, nflog.Options{Report: func(err error) { t.Error(err) }}, receive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
 func TestDetachLeavesTheRulesetAsItWas(t *testing.T) {
 	eachVariant(t, filtered(), func(t *testing.T, l *lab.Lab, c lab.Commands) {
 		host := l.Node("host")

@@ -134,17 +134,22 @@ func recv(fd uintptr, buf []byte) (n int, err error) {
 
 // Pending says whether the kernel has sent messages that were not taken yet.
 func (r *Reader) Pending() bool {
-	raw, err := r.conn.SyscallConn()
+	// In this order: what has left the socket by now has made the reader busy.
+	return Unread(r.conn) || r.busy.Load()
+}
+
+// Unread says whether a socket holds something that was not read yet.
+func Unread(conn *netlink.Conn) bool {
+	raw, err := conn.SyscallConn()
 	if err != nil {
 		return false
 	}
-	pending := false
+	unread := false
 	err = raw.Control(func(fd uintptr) {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		pending = err == nil && n > 0
+		unread = err == nil && n > 0
 	})
-	// In this order: what has left the socket by now has made the reader busy.
-	return err == nil && (pending || r.busy.Load())
+	return err == nil && unread
 }
 
 // Close ends the reading.
@@ -184,7 +189,7 @@ func parse(typ uint16, data []byte) (m Message, ok bool, err error) {
 		return m, false, err
 	}
 	ad.ByteOrder = binary.BigEndian
-	m.Family = familyOf(data[0])
+	m.Family = FamilyOf(data[0])
 	var transport []byte
 	for ad.Next() {
 		switch ad.Type() {
@@ -226,7 +231,9 @@ func (m *Message) readVerdict(ad *netlink.AttributeDecoder) error {
 	return nil
 }
 
-func familyOf(nfproto byte) trace.Family {
+// FamilyOf is the address family of an nf_tables family; 0 for those that are
+// for more than one, or none.
+func FamilyOf(nfproto byte) trace.Family {
 	switch nfproto {
 	case unix.NFPROTO_IPV4:
 		return trace.IPv4
