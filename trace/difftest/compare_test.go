@@ -63,6 +63,21 @@ func keyOf(p trace.Packet, window int) packetKey {
 	return k
 }
 
+// packets is how many packets lines tell of: errors and redirects may be alike
+// in all that a key holds. No packet enters a base chain twice.
+func packets(lines []line) int {
+	entered := map[line]int{}
+	most := 0
+	for _, l := range lines {
+		if l.rule == 0 && l.verdict == trace.Continue {
+			l.target = "" // wherever it was going
+			entered[l]++
+			most = max(most, entered[l])
+		}
+	}
+	return most
+}
+
 // linesOf are the lines of a walk. Entering a user-defined chain is no line: the
 // kernel does not report it.
 func linesOf(w trace.Walk) []line {

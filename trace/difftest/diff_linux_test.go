@@ -247,8 +247,8 @@ func (c *comparison) compare(k packetKey, walks []trace.Walk) {
 		}
 	}
 	d := difference(lines, c.kernel[k])
-	if d == "" && len(walks) > 1 {
-		d = fmt.Sprintf("  %d walks where the kernel saw one packet\n", len(walks))
+	if n := packets(c.kernel[k]); d == "" && len(walks) > n {
+		d = fmt.Sprintf("  %d walks where the kernel saw %d packets\n", len(walks), n)
 	}
 	if d != "" {
 		c.faults = append(c.faults, fmt.Sprintf("packet %d: %s\n%+v (+ packetwalk, - kernel):\n%s", k.window+1, c.shots[k.window].about, k, d))
