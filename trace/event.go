@@ -21,10 +21,17 @@ const (
 	Passed
 	// End: the packet came to the end of the chain.
 	End
+	// Ask stands between a Reach probe and its rule, and has the kernel tell
+	// what the rule did. It logs nothing: its answer is Matched or Unmatched, an
+	// event that comes some time after that of the Reach probe, whatever has
+	// come in between, and says of the packet that its rule matched or did not.
+	Ask
+	Matched
+	Unmatched
 )
 
 func (k ProbeKind) String() string {
-	return [...]string{"enter", "match", "reach", "passed", "end"}[k]
+	return [...]string{"enter", "match", "reach", "passed", "end", "ask", "matched", "unmatched"}[k]
 }
 
 // Probe is a place in a ruleset that reports the packets that come by.
@@ -35,13 +42,15 @@ type Probe struct {
 	Chain   string
 	// Policy is the policy of a base chain; empty in a user-defined chain.
 	Policy Verdict
-	// Rule and Text are those of the rule that a Match, Reach or Passed probe
-	// stands at; see Step.
+	// Rule and Text are those of the rule that the probe stands at, where it
+	// is neither Enter nor End; see Step.
 	Rule int
 	Text string
-	// Verdict and Target are what follows a Match, Reach or Passed; see Step.
+	// Verdict and Target are what follows when that rule matches; see Step.
 	Verdict Verdict
 	Target  string
+	// Asked says that an Ask probe stands behind a Reach probe.
+	Asked bool
 	// Last says that an Enter probe also stands for the chain's end, since the
 	// chain has no rules.
 	Last bool

@@ -17,8 +17,9 @@ const (
 )
 
 // Reached: the packet came to the rule and went on behind it, and whether it
-// matched cannot be told. The rule's target lets a packet go on whether or not
-// its matches, which must not run twice, hold.
+// matched is not known. The rule's target lets a packet go on whether or not
+// its matches, which must not run twice, hold, and the kernel could not be
+// asked.
 const Reached Verdict = "REACHED"
 
 // The targets that rewrite an address or a port.
@@ -49,6 +50,17 @@ func (v Verdict) Rewrites() bool {
 		return true
 	}
 	return false
+}
+
+// Leaves says whether a packet that meets the target never comes to the next
+// rule before it has entered another chain (iptables-extensions(8); of NFQUEUE
+// and TPROXY net/netfilter/xt_NFQUEUE.c and xt_TPROXY.c).
+func (v Verdict) Leaves() bool {
+	switch v {
+	case Jump, Goto, Return, Accept, Drop, Reject, "NFQUEUE", "QUEUE", "TPROXY":
+		return true
+	}
+	return v.Rewrites()
 }
 
 // CTState is the state that connection tracking gives a packet, in the words

@@ -47,6 +47,9 @@ type Config struct {
 	// Settle is how long a leg that could be complete waits for a visit to the
 	// nat table that may or may not come. Default 100 ms.
 	Settle time.Duration
+	// Answer is how long a walk waits for the kernel's word on a rule that was
+	// reached. Default 250 ms.
+	Answer time.Duration
 	// LostAfter is how long a packet may be silent inside a namespace before
 	// it counts as lost. Default 1 s.
 	LostAfter time.Duration
@@ -59,7 +62,7 @@ type Config struct {
 func (c *Config) setDefaults() {
 	for d, v := range map[*time.Duration]time.Duration{
 		&c.Calm: 2 * time.Millisecond, &c.Rush: 20 * time.Millisecond, &c.Gather: 10 * time.Millisecond, &c.Reorder: 250 * time.Millisecond, &c.Settle: 100 * time.Millisecond,
-		&c.LostAfter: time.Second, &c.LostOnWire: 4 * time.Second,
+		&c.Answer: 250 * time.Millisecond, &c.LostAfter: time.Second, &c.LostOnWire: 4 * time.Second,
 	} {
 		if *d == 0 {
 			*d = v
@@ -97,8 +100,13 @@ func New(c Config) *Assembler {
 }
 
 // Add takes an event that was read at the time now. Events of one node must
-// come in their order.
+// come in their order; what the kernel says of one at an Ask probe, any time
+// after that one.
 func (a *Assembler) Add(e trace.Event, now time.Time) {
+	if e.Probe.Kind == trace.Matched || e.Probe.Kind == trace.Unmatched {
+		a.tell(e, now)
+		return
+	}
 	a.newest, a.flows.now = now, now
 	l := a.legOf(e)
 	l.add(e, now)
@@ -212,7 +220,8 @@ func (a *Assembler) mayPrecede(before, l *leg) bool {
 		before.last().Packet.Dst == l.first.Packet.Dst
 }
 
-// Tick lets time pass: what waited long enough is decided.
+// Tick lets time pass: what waited long enough is decided. Nothing else ends the
+// waiting for the kernel's word, since events may be read while that is not.
 func (a *Assembler) Tick(now time.Time) {
 	// A leg that begins a walk adopts others: they may be gone when their turn comes.
 	for i := 0; i < len(a.orphans); {
@@ -225,6 +234,7 @@ func (a *Assembler) Tick(now time.Time) {
 		i++
 	}
 	for _, w := range a.walks {
+		a.giveUp(w, now.Add(-a.config.Answer), now)
 		a.settle(w, now)
 	}
 	if now.Sub(a.forgot) >= time.Second {
@@ -269,6 +279,7 @@ func (a *Assembler) Finish() {
 	}
 	for _, w := range a.walks {
 		a.decideOpen(w, a.newest.Add(a.config.Settle))
+		a.giveUp(w, a.newest, a.newest)
 		a.settle(w, a.newest)
 		if w.outcome == "" {
 			a.end(w, trace.Unfinished, a.newest)

@@ -19,9 +19,10 @@ import (
 //
 // where WHAT is "enter", "empty" (entered, and that is all of the chain), "end",
 // or a rule: its number and verdict, "2:DNAT", "1:JUMP:DOCKER", with reach or
-// passed instead of match as "reach:2:DROP". A policy other than ACCEPT is
-// written behind the chain: "filter/FORWARD=DROP". Addresses and interfaces are
-// kept from one line to the next.
+// passed instead of match as "reach:2:DROP", with asked for a rule that the
+// kernel is asked about, and matched or unmatched for its answer. A policy other
+// than ACCEPT is written behind the chain: "filter/FORWARD=DROP". Addresses and
+// interfaces are kept from one line to the next.
 type script struct {
 	t    testing.TB
 	a    *Assembler
@@ -125,6 +126,9 @@ func (s *script) what(p *trace.Probe, what string) {
 		p.Kind, words = trace.Reach, words[1:]
 	case "passed":
 		p.Kind, words = trace.Passed, words[1:]
+	case "asked", "matched", "unmatched":
+		p.Kind = map[string]trace.ProbeKind{"asked": trace.Reach, "matched": trace.Matched, "unmatched": trace.Unmatched}[words[0]]
+		p.Asked, words = true, words[1:]
 	}
 	if _, err := fmt.Sscan(words[0], &p.Rule); err != nil {
 		s.t.Fatalf("%q is no rule", what)

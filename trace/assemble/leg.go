@@ -31,6 +31,8 @@ type leg struct {
 	// reached is the rule with matches that must not run twice which the
 	// packet has reached, while it is open whether it matched.
 	reached *trace.Event
+	// questions is how many entries have an open question.
+	questions int
 
 	ctstate   trace.CTState
 	direction trace.Direction
@@ -47,8 +49,10 @@ func stationOf(e trace.Event) station { return station{e.Hook, e.Probe.Variant, 
 
 // entry is an event and the steps that it showed.
 type entry struct {
-	event trace.Event
-	steps []trace.Step
+	event    trace.Event
+	read     time.Time
+	steps    []trace.Step
+	question question
 }
 
 // frame is a chain on the way from the base chain to the current rule.
@@ -143,7 +147,7 @@ func (l *leg) add(e trace.Event, now time.Time) {
 	if e.Probe.CTState != "" {
 		l.ctstate, l.direction = e.Probe.CTState, e.Probe.Direction
 	}
-	l.entries = append(l.entries, entry{event: e})
+	l.entries = append(l.entries, entry{event: e, read: now})
 	l.left = stays
 	switch e.Probe.Kind {
 	case trace.Enter:
@@ -151,9 +155,18 @@ func (l *leg) add(e trace.Event, now time.Time) {
 	case trace.Match:
 		l.match(e)
 	case trace.Reach:
-		l.reached = &e
+		l.reach(e)
 	case trace.End:
 		l.endOfChain(e)
+	}
+}
+
+// reach notes that the packet has come to a rule that may match or not.
+func (l *leg) reach(e trace.Event) {
+	l.reached = &e
+	if e.Probe.Asked {
+		l.entries[len(l.entries)-1].question = open
+		l.questions++
 	}
 }
 

@@ -43,7 +43,7 @@ func findingOf(reach trace.Event, next *trace.Event) finding {
 		return matched
 	case goesOn:
 		return marked(reach, *next)
-	case alwaysLeaves(reach.Probe.Verdict):
+	case reach.Probe.Verdict.Leaves():
 		return notMatched
 	}
 	return unknown
@@ -52,17 +52,6 @@ func findingOf(reach trace.Event, next *trace.Event) finding {
 // passes says whether the second probe is the one behind the rule that the first stands before.
 func passes(reach, p trace.Probe) bool {
 	return p.Kind == trace.Passed && p.Variant == reach.Variant && p.Table == reach.Table && p.Chain == reach.Chain && p.Rule == reach.Rule
-}
-
-// alwaysLeaves says whether a packet that meets the target never comes to the
-// next rule before it has entered another chain (iptables-extensions(8); of
-// NFQUEUE and TPROXY net/netfilter/xt_NFQUEUE.c and xt_TPROXY.c).
-func alwaysLeaves(v trace.Verdict) bool {
-	switch v {
-	case trace.Jump, trace.Goto, trace.Return, trace.Accept, trace.Drop, trace.Reject, "NFQUEUE", "QUEUE", "TPROXY":
-		return true
-	}
-	return v.Rewrites()
 }
 
 // seen notes that the packet came to a rule, and that it is not known whether it matched.

@@ -51,7 +51,7 @@ func (a *Assembler) settle(w *walk, now time.Time) {
 	}
 	a.decideOpen(w, now)
 	outcome := a.outcome(w.last(), now)
-	if outcome == "" {
+	if outcome == "" || w.undecided() {
 		return
 	}
 	// The reader of a namespace that the packet has left may be behind.
@@ -104,17 +104,17 @@ func (a *Assembler) draw(w *walk) trace.Walk {
 	b := w.build()
 	out := trace.Walk{
 		ID: a.number(w), Flow: a.flows.number(w.flow), Packet: w.legs[0].first.Packet,
-		Steps: b.steps, Outcome: w.outcome, End: -1,
+		Steps: b.steps[:b.decided], Outcome: w.outcome, End: -1,
 	}
 	for i, origin := range b.origins {
-		out.Steps[i].Remembered.Walk = a.number(origin)
+		b.steps[i].Remembered.Walk = a.number(origin)
 	}
 	out.Direction = w.direction()
 	if refused := w.refuses(); refused != nil {
 		out.Answers = a.number(refused)
 	}
 	if w.outcome != "" {
-		out.End = len(b.steps) - 1
+		out.End = len(out.Steps) - 1
 	}
 	clampTimes(out.Steps, b.kernel)
 	return out
@@ -155,14 +155,22 @@ func (w *walk) refuses() *walk {
 // the translations that rules have set up.
 func (w *walk) build() *builder {
 	b := &builder{walk: w, origins: map[int]*walk{}}
+	undecided := -1
 	for _, l := range w.legs {
 		for _, e := range l.entries {
+			if undecided < 0 && e.undecided() {
+				undecided = len(b.steps)
+			}
 			b.entry(l, e)
 		}
 	}
 	b.unseen()
 	if w.outcome == trace.Forwarded {
 		b.undoneOnLeaving()
+	}
+	b.decided = len(b.steps)
+	if undecided >= 0 {
+		b.decided = undecided
 	}
 	return b
 }
@@ -171,6 +179,8 @@ func (w *walk) build() *builder {
 type builder struct {
 	walk  *walk
 	steps []trace.Step
+	// decided is how many of the steps will stay as they are.
+	decided int
 	// origins are the walks that the steps with this index go back to.
 	origins map[int]*walk
 	// kernel says of each step whether its time is the kernel's.

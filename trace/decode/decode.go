@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"slices"
 
 	"packetwalk/trace"
 )
@@ -36,6 +37,25 @@ func packet(data []byte, depth int) (trace.Packet, error) {
 		return packet6(data, depth)
 	}
 	return trace.Packet{}, fmt.Errorf("reading a packet: IP version %d", data[0]>>4)
+}
+
+// Headers cuts a packet down to what the kernel's trace of nf_tables shows of
+// it: up to 40 bytes of its network header and 20 of what follows that
+// (NFT_TRACETYPE_NETWORK_HSIZE and NFT_TRACETYPE_TRANSPORT_HSIZE in
+// net/netfilter/nf_tables_trace.c). It is nil where the IP header is not whole.
+func Headers(data []byte) []byte {
+	const mostNetwork, mostTransport = 40, 20
+	var rest []byte
+	switch {
+	case len(data) >= 20 && data[0]>>4 == 4:
+		rest = data[min(len(data), 4*int(data[0]&0xf)):]
+	case len(data) >= 40 && data[0]>>4 == 6:
+		_, rest, _ = skipExtensions(data[6], data[40:])
+	default:
+		return nil
+	}
+	network := data[:min(len(data)-len(rest), mostNetwork)]
+	return slices.Concat(network, rest[:min(len(rest), mostTransport)])
 }
 
 func packet4(data []byte, depth int) (trace.Packet, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/gopacket/gopacket"
@@ -145,6 +146,42 @@ func TestShort(t *testing.T) {
 	}
 }
 
+// What the kernel shows of a packet is enough to know it by, and the same as is
+// cut out of the packet here.
+func TestHeaders(t *testing.T) {
+	options := ip4("192.0.2.1", "192.0.2.2", layers.IPProtocolUDP)
+	for range 7 { // 28 bytes of options: eight more of the header than are shown
+		options.Options = append(options.Options, layers.IPv4Option{OptionType: 148, OptionLength: 4, OptionData: []byte{0, 0}})
+	}
+	udp := func() *layers.UDP { return &layers.UDP{SrcPort: 1, DstPort: 2} }
+	long := gopacket.Payload(make([]byte, 100))
+	plain := serialize(t, ip6("2001:db8::1", "2001:db8::2", layers.IPProtocolUDP), udp(), long)
+	hop := slices.Insert(slices.Clone(plain), 40, 17, 0, 1, 4, 0, 0, 0, 0) // hop-by-hop options: padding
+	hop[6] = 0
+	for name, c := range map[string]struct {
+		packet             []byte
+		network, transport int
+		skipped            int // bytes between the two that are not shown
+	}{
+		"TCP":                  {serialize(t, ip4("192.0.2.1", "192.0.2.2", layers.IPProtocolTCP), &layers.TCP{SrcPort: 1, DstPort: 2}, long), 20, 20, 0},
+		"UDP":                  {serialize(t, ip4("192.0.2.1", "192.0.2.2", layers.IPProtocolUDP), udp()), 20, 8, 0},
+		"IPv6":                 {plain, 40, 20, 0},
+		"IPv4 with options":    {serialize(t, options, udp(), long), 40, 20, 8},
+		"IPv6 with extensions": {hop, 40, 20, 8},
+	} {
+		from := c.network + c.skipped
+		want := slices.Concat(c.packet[:c.network], c.packet[from:from+c.transport])
+		if got := Headers(c.packet); !bytes.Equal(got, want) {
+			t.Errorf("%s: %x, want %x of %x", name, got, want, c.packet)
+		}
+	}
+	for _, short := range [][]byte{nil, {0x45}, make([]byte, 60), hop[:39]} {
+		if got := Headers(short); got != nil {
+			t.Errorf("Headers(%x) = %x, want nil", short, got)
+		}
+	}
+}
+
 func FuzzPacket(f *testing.F) {
 	f.Add(serialize(f, ip4("192.0.2.1", "192.0.2.2", layers.IPProtocolTCP), &layers.TCP{SrcPort: 1, DstPort: 2}))
 	f.Add(serialize(f, ip6("2001:db8::1", "2001:db8::2", layers.IPProtocolUDP), &layers.UDP{SrcPort: 1, DstPort: 2}, gopacket.Payload("x")))
@@ -159,6 +196,9 @@ func FuzzPacket(f *testing.F) {
 		}
 		if !p.Src.Addr().IsValid() || !p.Dst.Addr().IsValid() {
 			t.Fatalf("a packet without addresses: %+v", p)
+		}
+		if h := Headers(data); len(h) < 20 || len(h) > 60 || !bytes.HasPrefix(data, h[:20]) {
+			t.Fatalf("headers %x of %x", h, data)
 		}
 	})
 }

@@ -1,6 +1,8 @@
 package difftest
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,8 +42,8 @@ func TestDifference(t *testing.T) {
 		{"translation", "1 DNAT", "1 ACCEPT", true},
 		{"translation without an address", "1 MASQUERADE", "1 DROP", true},
 		{"queue", "1 NFQUEUE", "1 QUEUE", true},
-		{"reached, matched", "1 REACHED; 2 DROP", "1 CONTINUE; 2 DROP", true},
-		{"reached, not matched", "1 REACHED; 2 DROP", "2 DROP", true},
+		{"reached, matched", "1 REACHED; 2 DROP", "1 CONTINUE; 2 DROP", false},
+		{"reached, not matched", "1 REACHED; 2 DROP", "2 DROP", false},
 		{"another verdict", "1 ACCEPT", "1 DROP", false},
 		{"another target", "1 JUMP A", "1 JUMP B", false},
 		{"jump for goto", "1 JUMP A", "1 GOTO A", false},
@@ -58,6 +60,23 @@ func TestDifference(t *testing.T) {
 		d := difference(read(t, c.walk), read(t, c.kernel))
 		if (d == "") != c.equal {
 			t.Errorf("%s: difference %q", c.about, d)
+		}
+	}
+}
+
+// Packets that are alike are still as many as entered the same chain.
+func TestPackets(t *testing.T) {
+	in := func(h trace.Hook, port uint16) line {
+		return entering(h, trace.Raw, netip.AddrPortFrom(netip.IPv6Unspecified(), port), netip.AddrPort{})
+	}
+	rule := read(t, "1 CONTINUE; 0 ACCEPT (policy)")
+	for want, lines := range [][]line{
+		{},
+		slices.Concat([]line{in(trace.Output, 1)}, rule, []line{in(trace.Prerouting, 1)}, rule),
+		slices.Concat([]line{in(trace.Output, 1)}, rule, []line{in(trace.Output, 2)}, rule, []line{in(trace.Prerouting, 2)}),
+	} {
+		if got := packets(lines); got != want {
+			t.Errorf("%v are %d packets, want %d", lines, got, want)
 		}
 	}
 }

@@ -133,6 +133,9 @@ func (c *comparison) addEvents(window int, events []trace.Event) {
 		c.now = c.now.Add(time.Microsecond)
 		c.windows[e.Packet.Identity] = window
 		c.assembler.Add(e, c.now)
+		if k := e.Probe.Kind; k == trace.Matched || k == trace.Unmatched {
+			c.tally["told "+k.String()]++
+		}
 	}
 	c.now = c.now.Add(time.Minute)
 	c.assembler.Tick(c.now)
@@ -150,17 +153,17 @@ func (c *comparison) addMessages(window int, messages []message) {
 	passages := map[uint32]passage{}
 	for _, m := range messages {
 		if m.packet != nil {
-			hook, ok := trace.HookOf(m.chain)
+			hook, ok := trace.HookOf(m.Chain)
 			if !ok {
-				c.faults = append(c.faults, fmt.Sprintf("the kernel's trace begins in chain %s/%s", m.table, m.chain))
+				c.faults = append(c.faults, fmt.Sprintf("the kernel's trace begins in chain %s/%s", m.Table, m.Chain))
 			}
 			p := passage{keyOf(*m.packet, window), hook, beside(*m.packet)}
-			passages[m.id] = p
+			passages[m.ID] = p
 			if !p.skip {
-				c.kernel[p.key] = append(c.kernel[p.key], entering(hook, trace.Table(m.table), m.packet.Src, m.packet.Dst))
+				c.kernel[p.key] = append(c.kernel[p.key], entering(hook, trace.Table(m.Table), m.packet.Src, m.packet.Dst))
 			}
 		}
-		p, ok := passages[m.id]
+		p, ok := passages[m.ID]
 		if l, is := c.lineOf(m, p.hook); is && !p.skip {
 			if !ok {
 				c.faults = append(c.faults, fmt.Sprintf("the kernel's trace of a packet lacks its beginning: %s", l))
@@ -177,19 +180,19 @@ func beside(p trace.Packet) bool { return p.Proto == sentinelProto || p.Dst.Addr
 
 // lineOf is what a message says, if it says something that packetwalk reports.
 func (c *comparison) lineOf(m message, hook trace.Hook) (l line, ok bool) {
-	l = line{hook: hook, table: trace.Table(m.table), chain: m.chain, verdict: verdictOf(m.verdict), target: m.target}
+	l = line{hook: hook, table: trace.Table(m.Table), chain: m.Chain, verdict: verdictOf(m.Verdict), target: m.Target}
 	switch {
-	case m.typ == unix.NFT_TRACETYPE_POLICY:
-		l.policy, l.verdict = true, verdictOf(int32(m.policy))
+	case m.Type == unix.NFT_TRACETYPE_POLICY:
+		l.policy, l.verdict = true, verdictOf(int32(m.Policy))
 		return l, true
-	case m.handle == 0: // no rule: the end of the chain, which in a base chain the policy follows
-		_, base := trace.HookOf(m.chain)
+	case m.Handle == 0: // no rule: the end of the chain, which in a base chain the policy follows
+		_, base := trace.HookOf(m.Chain)
 		l.verdict = trace.Return
 		return l, !base
 	}
-	l.rule, ok = c.numbers[ruleKey{m.family, m.table, m.handle}]
+	l.rule, ok = c.numbers[ruleKey{m.Family, m.Table, m.Handle}]
 	if !ok {
-		c.faults = append(c.faults, fmt.Sprintf("the kernel names a rule that is not in its list: %s/%s, handle %d", m.table, m.chain, m.handle))
+		c.faults = append(c.faults, fmt.Sprintf("the kernel names a rule that is not in its list: %s/%s, handle %d", m.Table, m.Chain, m.Handle))
 	}
 	return l, ok && l.rule != probeNumber
 }
@@ -244,8 +247,8 @@ func (c *comparison) compare(k packetKey, walks []trace.Walk) {
 		}
 	}
 	d := difference(lines, c.kernel[k])
-	if d == "" && len(walks) > 1 {
-		d = fmt.Sprintf("  %d walks where the kernel saw one packet\n", len(walks))
+	if n := packets(c.kernel[k]); d == "" && len(walks) > n {
+		d = fmt.Sprintf("  %d walks where the kernel saw %d packets\n", len(walks), n)
 	}
 	if d != "" {
 		c.faults = append(c.faults, fmt.Sprintf("packet %d: %s\n%+v (+ packetwalk, - kernel):\n%s", k.window+1, c.shots[k.window].about, k, d))
@@ -286,8 +289,8 @@ func (t tally) String() string {
 // check sees that a full run has met everything that it is meant to compare.
 func (t tally) check(tb testing.TB) {
 	for _, v := range []trace.Verdict{
-		trace.Accept, trace.Drop, trace.Reject, trace.Jump, trace.Goto, trace.Return, trace.Continue, trace.Reached,
-		trace.DNAT, trace.SNAT, trace.Masquerade, trace.Redirect, trace.Netmap, "NFQUEUE", "TPROXY", "SYNPROXY", "policy ACCEPT", "policy DROP",
+		trace.Accept, trace.Drop, trace.Reject, trace.Jump, trace.Goto, trace.Return, trace.Continue,
+		trace.DNAT, trace.SNAT, trace.Masquerade, trace.Redirect, trace.Netmap, "NFQUEUE", "TPROXY", "SYNPROXY", "policy ACCEPT", "policy DROP", "told matched", "told unmatched",
 	} {
 		if t[string(v)] == 0 {
 			tb.Errorf("no packet has met %s", v)

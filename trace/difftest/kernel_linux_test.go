@@ -13,41 +13,27 @@ import (
 
 	"packetwalk/trace"
 	"packetwalk/trace/decode"
+	"packetwalk/trace/nftrace"
 )
 
-// message is one message of the kernel's trace (NFT_MSG_TRACE, sent by
-// net/netfilter/nf_tables_trace.c).
+// message is one message of the kernel's trace.
 type message struct {
-	id      uint32
-	family  trace.Family
-	table   string
-	chain   string
-	typ     uint32 // unix.NFT_TRACETYPE_*
-	handle  uint64
-	verdict int32
-	target  string // of a jump or goto
-	policy  uint32
+	nftrace.Message
 	// packet is set on the first message of every base chain that a packet comes to.
 	packet *trace.Packet
 }
 
+// readMessage reads the headers that a message shows.
+func readMessage(m nftrace.Message) (message, error) {
+	if m.Headers == nil {
+		return message{Message: m}, nil
+	}
+	p, err := decode.Packet(m.Headers)
+	return message{m, &p}, err
+}
+
 // ownTable is the native table that switches tracing on.
 const ownTable = "difftest"
-
-// watchKernel opens a socket that receives the trace of the calling thread's
-// network namespace.
-func watchKernel() (*netlink.Conn, error) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
-	if err != nil {
-		return nil, fmt.Errorf("opening the kernel's trace: %w", err)
-	}
-	// A smaller buffer than asked for is no error: if it runs over, reading says so.
-	_ = conn.SetReadBuffer(8 << 20)
-	if err := conn.JoinGroup(unix.NFNLGRP_NFTRACE); err != nil {
-		return nil, fmt.Errorf("joining the group of the kernel's trace: %w", err)
-	}
-	return conn, nil
-}
 
 // switchOn makes the table that has every packet traced, from before the raw
 // table on, and that ends the way of sentinels behind it.
@@ -84,70 +70,6 @@ func switchOn() error {
 		return fmt.Errorf("adding the table that switches tracing on: %w", err)
 	}
 	return nil
-}
-
-// parseMessage reads a message; ok is false for those of another kind.
-func parseMessage(m netlink.Message) (out message, ok bool, err error) {
-	if m.Header.Type != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_TRACE || len(m.Data) < 4 {
-		return out, false, nil
-	}
-	ad, err := netlink.NewAttributeDecoder(m.Data[4:]) // behind struct nfgenmsg
-	if err != nil {
-		return out, false, err
-	}
-	ad.ByteOrder = binary.BigEndian
-	var header, transport []byte
-	for ad.Next() {
-		switch ad.Type() {
-		case unix.NFTA_TRACE_ID:
-			out.id = ad.Uint32()
-		case unix.NFTA_TRACE_TABLE:
-			out.table = ad.String()
-		case unix.NFTA_TRACE_CHAIN:
-			out.chain = ad.String()
-		case unix.NFTA_TRACE_TYPE:
-			out.typ = ad.Uint32()
-		case unix.NFTA_TRACE_RULE_HANDLE:
-			out.handle = ad.Uint64()
-		case unix.NFTA_TRACE_POLICY:
-			out.policy = ad.Uint32()
-		case unix.NFTA_TRACE_VERDICT:
-			ad.Nested(out.readVerdict)
-		case unix.NFTA_TRACE_NETWORK_HEADER:
-			header = ad.Bytes()
-		case unix.NFTA_TRACE_TRANSPORT_HEADER:
-			transport = ad.Bytes()
-		}
-	}
-	out.family = familyOf(m.Data[0])
-	if err := ad.Err(); err != nil || header == nil {
-		return out, err == nil, err
-	}
-	p, err := decode.Packet(append(bytes.Clone(header), transport...))
-	out.packet = &p
-	return out, err == nil, err
-}
-
-func (m *message) readVerdict(ad *netlink.AttributeDecoder) error {
-	for ad.Next() {
-		switch ad.Type() {
-		case unix.NFTA_VERDICT_CODE:
-			m.verdict = int32(ad.Uint32())
-		case unix.NFTA_VERDICT_CHAIN:
-			m.target = ad.String()
-		}
-	}
-	return nil
-}
-
-func familyOf(nfproto byte) trace.Family {
-	switch nfproto {
-	case unix.NFPROTO_IPV4:
-		return trace.IPv4
-	case unix.NFPROTO_IPV6:
-		return trace.IPv6
-	}
-	return 0 // the native table
 }
 
 // verdicts are the codes of enum nft_verdicts and of netfilter itself
@@ -207,7 +129,7 @@ func ruleOf(t testing.TB, m netlink.Message) (key ruleKey, chain string) {
 	ad, err := netlink.NewAttributeDecoder(m.Data[4:])
 	must(t, err)
 	ad.ByteOrder = binary.BigEndian
-	key.family = familyOf(m.Data[0])
+	key.family = nftrace.FamilyOf(m.Data[0])
 	for ad.Next() {
 		switch ad.Type() {
 		case unix.NFTA_RULE_TABLE:

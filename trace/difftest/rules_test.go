@@ -103,10 +103,18 @@ func (g *generator) hooksFor(table trace.Table) []trace.Hook {
 	return trace.HooksOf(table)
 }
 
-// rule is a rule without its chain.
+// rule is a rule without its chain. One of five does something to the packets
+// that it counts, and lets them go on.
 func (g *generator) rule(p place) string {
 	to := g.target(p)
+	counted := g.IntN(5) == 0
+	if counted {
+		to = g.passing(p)
+	}
 	words := g.matches(p, to.proto)
+	if counted {
+		words = append(words, g.stateful(p))
+	}
 	if to.target != "" {
 		words = append(words, to.target)
 	}

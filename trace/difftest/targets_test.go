@@ -51,6 +51,23 @@ func (g *generator) target(p place) choice {
 	return pick(g.Rand, choices...)
 }
 
+// passing is a target that lets every packet go on.
+func (g *generator) passing(p place) choice {
+	choices := []choice{
+		{"", ""}, {`-j LOG --log-prefix "counted: "`, ""}, {"-j NFLOG --nflog-group 7", ""},
+		{"-j MARK --set-xmark " + pick(g.Rand, "0x1/0xffffffff", "0x0/0x1"), ""},
+		{"-j CONNMARK " + pick(g.Rand, "--set-xmark 0x1/0xffffffff", "--save-mark"), ""},
+	}
+	switch p.table {
+	case trace.Raw:
+		choices = append(choices, choice{"-j CT --notrack", ""}, choice{"-j TRACE", ""})
+	case trace.Mangle:
+		choices = append(choices, choice{g.text("-j TTL --ttl-inc 1", "-j HL --hl-inc 1"), ""}, choice{"-j DSCP --set-dscp 0x10", ""},
+			choice{"-j TCPMSS --set-mss 1200", "tcp --syn"})
+	}
+	return pick(g.Rand, choices...)
+}
+
 // deeper are the chains that a rule may jump to.
 func (g *generator) deeper(p place) []string {
 	var names []string

@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/mdlayher/netlink"
-
 	"packetwalk/lab"
 	"packetwalk/trace"
 	"packetwalk/trace/nflog"
+	"packetwalk/trace/nftrace"
 )
 
 // watch gathers what both sides say, and knows when they have said all.
@@ -21,7 +20,9 @@ type watch struct {
 	gun *gun
 	// more is signalled whenever something came.
 	more chan struct{}
-	last int // the number of the last sentinel
+	// pending says whether the tracer has something left to read.
+	pending func() bool
+	last    int // the number of the last sentinel
 
 	mu       sync.Mutex // guards the fields below
 	events   []trace.Event
@@ -52,41 +53,39 @@ func (w *watch) receive(e trace.Event) {
 	w.events = append(w.events, e)
 }
 
-// listen reads the kernel's trace until the connection is closed.
-func (w *watch) listen(conn *netlink.Conn) {
-	for {
-		received, err := conn.Receive()
-		w.mu.Lock()
-		if err != nil {
-			if !errors.Is(err, os.ErrClosed) && w.err == nil {
-				w.err = fmt.Errorf("reading the kernel's trace: %w", err)
-			}
-			w.mu.Unlock()
-			w.signal()
-			return
-		}
-		for _, m := range received {
-			w.take(m)
-		}
-		w.mu.Unlock()
+// listen reads the kernel's trace until the reader is closed.
+func (w *watch) listen(reader *nftrace.Reader) {
+	err := reader.Run(w.take, func() { w.fail(errors.New("messages of the kernel's trace were lost")) })
+	if err != nil {
+		w.fail(err)
 	}
 }
 
-func (w *watch) take(m netlink.Message) {
-	parsed, ok, err := parseMessage(m)
+func (w *watch) fail(err error) {
+	w.mu.Lock()
+	w.err = errors.Join(w.err, err)
+	w.mu.Unlock()
+	w.signal()
+}
+
+// take takes a message of the kernel's trace.
+func (w *watch) take(m nftrace.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	read, err := readMessage(m)
 	if err != nil {
-		w.err = fmt.Errorf("reading a message of the kernel's trace: %w", err)
+		w.err = errors.Join(w.err, fmt.Errorf("reading a message of the kernel's trace: %w", err))
 		return
 	}
-	if p := parsed.packet; p != nil {
-		w.sentinels[parsed.id] = p.Proto == sentinelProto
-		if p.Proto == sentinelProto && parsed.table == ownTable {
+	if p := read.packet; p != nil {
+		w.sentinels[m.ID] = p.Proto == sentinelProto
+		if p.Proto == sentinelProto && m.Table == ownTable {
 			w.seenByKernel = p.Length - sentinelHeader
 			w.signal()
 		}
 	}
-	if ok && parsed.table != ownTable && !w.sentinels[parsed.id] {
-		w.messages = append(w.messages, parsed)
+	if m.Table != ownTable && !w.sentinels[m.ID] {
+		w.messages = append(w.messages, read)
 	}
 }
 
@@ -102,6 +101,9 @@ func (w *watch) settle(t testing.TB) {
 		w.last = w.last%maxSentinel + 1
 		must(t, w.gun.send(sentinel(t, w.last)))
 		now := w.await(t)
+		for w.pending() { // what the tracer itself has heard of the kernel
+			runtime.Gosched()
+		}
 		if quiet++; now != known {
 			quiet, known = 0, now
 		}
@@ -147,17 +149,18 @@ func start(t testing.TB, l *lab.Lab, g *gun) (w *watch, tracer *nflog.Tracer) {
 	}
 	tracer, err := nflog.Attach(t.Context(), target, nflog.Options{}, w.receive)
 	must(t, err)
-	var conn *netlink.Conn
+	w.pending = tracer.Pending
+	var reader *nftrace.Reader
 	must(t, l.Node("router").Do(func() (err error) {
-		conn, err = watchKernel()
+		reader, err = nftrace.Open()
 		return err
 	}))
-	var reader sync.WaitGroup
-	reader.Go(func() { w.listen(conn) })
+	var reading sync.WaitGroup
+	reading.Go(func() { w.listen(reader) })
 	t.Cleanup(func() {
 		must(t, tracer.Detach(context.Background()))
-		must(t, conn.Close())
-		reader.Wait()
+		must(t, reader.Close())
+		reading.Wait()
 	})
 	return w, tracer
 }

@@ -135,8 +135,8 @@ func TestRewire(t *testing.T) {
 	}
 }
 
-// gather keeps the walks of a trace until it is closed.
-func gather(tr *live.Trace) (walks func() []trace.Walk) {
+// walksOf keeps the walks of a trace until it is closed.
+func walksOf(tr *live.Trace) (walks func() []trace.Walk) {
 	done := make(chan []trace.Walk, 1)
 	go func() {
 		var all []trace.Walk
@@ -168,7 +168,7 @@ func TestPause(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			walks := gather(tr)
+			walks := walksOf(tr)
 			ping(t, l)
 			pause, resume := step(t, tr.Pause), step(t, tr.Resume)
 			pause()

@@ -16,7 +16,7 @@ type Leftover struct {
 }
 
 // Leftovers finds the probes of dead runs in the rulesets of the network
-// namespace: those whose NFLOG group has no reader.
+// namespace: of those whose NFLOG group has no reader.
 func Leftovers(ctx context.Context, ns Namespace, backends []Backend) ([]Leftover, error) {
 	var found []Leftover
 	err := ns.Do(func() (err error) {
@@ -44,6 +44,7 @@ func leftovers(ctx context.Context, backends []Backend) ([]Leftover, error) {
 		return nil, err
 	}
 	var found []Leftover
+	alive := map[string]bool{}
 	for _, b := range backends {
 		rules, _, err := readRules(ctx, b.Command, trace.Tables())
 		if err != nil {
@@ -51,6 +52,7 @@ func leftovers(ctx context.Context, backends []Backend) ([]Leftover, error) {
 		}
 		eachProbe(rules, func(_ place, r ruleset.Rule, p Prefix) {
 			if group, ok := probeGroup(r); ok && read[group] {
+				alive[p.Run] = true
 				return
 			}
 			i := slices.IndexFunc(found, func(l Leftover) bool { return l.Run == p.Run })
@@ -60,10 +62,11 @@ func leftovers(ctx context.Context, backends []Backend) ([]Leftover, error) {
 			found[i].Probes++
 		})
 	}
-	return found, nil
+	// Probes that log to no group are as dead or alive as those of their run that do.
+	return slices.DeleteFunc(found, func(l Leftover) bool { return alive[l.Run] }), nil
 }
 
-// probeGroup is the NFLOG group of a probe; iptables-save leaves group 0 out.
+// probeGroup is the NFLOG group of a probe, if it has one; iptables-save leaves group 0 out.
 func probeGroup(r ruleset.Rule) (uint16, bool) {
 	i := slices.Index(r.Options, "--nflog-group")
 	if i < 0 || i+1 == len(r.Options) {

@@ -194,18 +194,6 @@ func listProbes(family trace.Family) ([]attachedProbe, error) {
 	return probes, err
 }
 
-// findPrefix finds a log prefix, which ends with a zero byte, in a dumped rule.
-// The log expression is the rule's last: what its matches hold before it, such
-// as a comment, does not count.
-func findPrefix(data []byte) (Prefix, bool) {
-	i := bytes.LastIndex(data, []byte(prefixMark))
-	if i < 0 {
-		return Prefix{}, false
-	}
-	text, _, _ := bytes.Cut(data[i:], []byte{0})
-	return ParsePrefix(string(text))
-}
-
 // readRule reads table, chain and handle of a dumped rule.
 func readRule(data []byte) (attachedProbe, error) {
 	ad, err := netlink.NewAttributeDecoder(data)

@@ -43,7 +43,7 @@ func (t *Tracer) handle(a gonflog.Attribute) {
 	if a.Timestamp != nil {
 		e.Time, e.KernelTime = *a.Timestamp, true
 	}
-	t.receive(e)
+	t.handOn(e, *a.Payload)
 }
 
 // count finds gaps in the sequence numbers.
@@ -51,7 +51,10 @@ func (t *Tracer) count(seq *uint32) {
 	if seq == nil {
 		return
 	}
-	t.lost.Add(uint64(*seq - t.next))
+	if *seq != t.next {
+		t.lost.Add(uint64(*seq - t.next))
+		t.accountsDiffer()
+	}
 	t.next = *seq + 1
 	t.overrun.Store(false)
 }

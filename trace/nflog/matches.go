@@ -32,6 +32,8 @@ var pure = map[string]bool{
 type part struct {
 	module string
 	words  []string // "-m" and the module's name included
+	// depends says that a part before it changes what it looks at.
+	depends bool
 }
 
 // parts takes the matches of a rule apart.
@@ -49,7 +51,17 @@ func parts(r ruleset.Rule) []part {
 		last := &all[len(all)-1]
 		last.words = append(last.words, r.Match[from:min(i+1, len(r.Match))]...)
 	}
+	for i := range all {
+		all[i].depends = slices.ContainsFunc(all[:i], all[i].looksAt)
+	}
 	return all
+}
+
+// looksAt says whether the part looks at what one before it changes: its list,
+// or the packet's mark.
+func (p part) looksAt(before part) bool {
+	sees := p.module == "recent" && before.module == "recent" || p.module == "mark" && before.module == "socket"
+	return sees && !before.pure()
 }
 
 func (p part) has(word string) bool { return slices.Contains(p.words, word) }
@@ -59,9 +71,11 @@ func (p part) pure() bool {
 	switch p.module {
 	case "":
 		return true
+	case "mark":
+		return !p.depends
 	case "recent": // writes to its list unless it is told only to look (recent_mt in net/netfilter/xt_recent.c)
-		return p.has("--rcheck") && !p.has("--reap")
-	case "socket": // can set the packet's mark, which the rule's other matches may ask for
+		return p.has("--rcheck") && !p.has("--reap") && !p.depends
+	case "socket": // can set the packet's mark
 		return !p.has("--restore-skmark")
 	case "bpf": // a program from the file system can keep state in maps
 		return !p.has("--object-pinned")

@@ -36,6 +36,8 @@ type Subject struct {
 	// off, and so does a nat table: where a ruleset has neither, a careful plan
 	// does without.
 	Careful bool
+	// Ask says that the kernel can be asked, by its own trace, what a rule did.
+	Ask bool
 	// Filter chooses the connections whose packets are reported.
 	Filter filter.Filter
 }
@@ -201,16 +203,12 @@ func (p *Plan) chain(table trace.Table, c ruleset.Chain, isChain map[string]bool
 		probe.Rule, probe.Text = number, r.Text
 		probe.Verdict, probe.Target = effect(r, isChain[r.Target])
 		parts := parts(r)
-		match := sideEffectFree(parts)
 		if repeatable(parts) {
-			gaps[number-1].tail = []wanted{{as(probe, trace.Match), match}}
+			gaps[number-1].tail = []wanted{{as(probe, trace.Match), sideEffectFree(parts)}}
 		} else {
-			// What may be asked twice narrows the probes down: a packet that fails
-			// it cannot match, and costs no event.
-			gaps[number-1].tail = []wanted{{as(probe, trace.Reach), match}}
-			if tells(probe) {
-				gaps[number].head = append(gaps[number].head, wanted{as(probe, trace.Passed), match})
-			}
+			before, behind := p.around(probe, parts)
+			gaps[number-1].tail = before
+			gaps[number].head = append(gaps[number].head, behind...)
 		}
 	}
 	if last > 0 {
@@ -317,9 +315,12 @@ func (p *Plan) add(base trace.Probe, w wanted) string {
 	id := p.Next
 	p.Next++
 	p.mean(id, w)
-	prefix := Prefix{p.subject.Run, id, p.origin(base)}
-	return ruleset.Join(append(slices.Clone(w.match), "-j", "NFLOG",
-		"--nflog-group", strconv.Itoa(int(p.subject.Group)), "--nflog-prefix", prefix.String()))
+	prefix := Prefix{p.subject.Run, id, p.origin(base)}.String()
+	words := []string{"-j", "NFLOG", "--nflog-group", strconv.Itoa(int(p.subject.Group)), "--nflog-prefix", prefix}
+	if w.probe.Kind == trace.Ask {
+		words = []string{"-m", "comment", "--comment", prefix, "-j", "TRACE"}
+	}
+	return ruleset.Join(append(slices.Clone(w.match), words...))
 }
 
 // origin says what comes into being for a probe.
@@ -427,16 +428,6 @@ func (p *Plan) enter(base trace.Probe, empty bool) []wanted {
 		all = append(all, wanted{probe, append([]string{"-m", "conntrack"}, ct.match...)})
 	}
 	return all
-}
-
-// probePrefix reads the log prefix of a rule that is a probe, of this or
-// another trace.
-func probePrefix(r ruleset.Rule) (Prefix, bool) {
-	i := slices.Index(r.Options, "--nflog-prefix")
-	if r.Target != "NFLOG" || i < 0 || i+1 == len(r.Options) {
-		return Prefix{}, false
-	}
-	return ParsePrefix(r.Options[i+1])
 }
 
 func isProbe(r ruleset.Rule) bool {

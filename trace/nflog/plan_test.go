@@ -94,6 +94,7 @@ type filterTable struct {
 	names  []string // user-defined chains
 	chains map[string][]string
 	filter filter.Filter
+	ask    bool
 }
 
 func (f *filterTable) ruleset() ruleset.Ruleset {
@@ -115,15 +116,10 @@ func (f *filterTable) probed(plan *Plan, chain string) []string {
 	f.t.Helper()
 	var got []string
 	for _, rule := range f.chains[chain] {
-		_, after, found := strings.Cut(rule, "--nflog-prefix ")
-		if !found {
-			got = append(got, "rule")
-			continue
-		}
-		prefix, ok := ParsePrefix(strings.Fields(after)[0])
+		prefix, ok := probePrefix(parseRule(f.t, rule))
 		switch {
 		case !ok:
-			f.t.Fatalf("%q is no prefix", after)
+			got = append(got, "rule")
 		case prefix.Run != "run":
 			got = append(got, "probe of another")
 		default:
@@ -134,11 +130,18 @@ func (f *filterTable) probed(plan *Plan, chain string) []string {
 	return got
 }
 
+// parseRule reads a rule without its chain.
+func parseRule(t *testing.T, text string) ruleset.Rule {
+	t.Helper()
+	c, _ := parse(t, "*filter\n:X - [0:0]\n-A X "+text+"\nCOMMIT\n").Chain(trace.Filter, "X")
+	return c.Rules[0]
+}
+
 // plan plans for the table as it is, after an earlier plan if there is one, and
 // carries the plan out.
 func (f *filterTable) plan(before *Plan) *Plan {
 	f.t.Helper()
-	s := Subject{Rules: f.ruleset(), Tables: []trace.Table{trace.Filter}, Run: "run", Group: 5, Filter: f.filter}
+	s := Subject{Rules: f.ruleset(), Tables: []trace.Table{trace.Filter}, Run: "run", Group: 5, Ask: f.ask, Filter: f.filter}
 	if before != nil {
 		s.Next, s.Known = before.Next, before.Matches
 	}
@@ -205,6 +208,7 @@ func TestPlanFollowsChanges(t *testing.T) {
 		if seed%2 == 1 {
 			f.filter = chosen
 		}
+		f.ask = seed%4 >= 2
 		plan := f.plan(nil)
 		for range 4 {
 			for range 1 + random.IntN(3) {
@@ -214,7 +218,7 @@ func TestPlanFollowsChanges(t *testing.T) {
 			if again := f.plan(plan); !again.Empty() {
 				t.Fatalf("seed %d: a plan for what is in place already:\n%s", seed, again.Script())
 			}
-			fresh := &filterTable{t: t, names: f.names, chains: map[string][]string{}, filter: f.filter}
+			fresh := &filterTable{t: t, names: f.names, chains: map[string][]string{}, filter: f.filter, ask: f.ask}
 			for name, rules := range f.chains {
 				fresh.chains[name] = slices.DeleteFunc(slices.Clone(rules), func(r string) bool { return strings.Contains(r, "packetwalk:run:") })
 			}
@@ -239,7 +243,7 @@ func (f *filterTable) change(random *rand.Rand) {
 	if i := random.IntN(len(rules) + 1); i == len(rules) || random.IntN(2) == 0 || strings.Contains(rules[i], "packetwalk:run:") {
 		rule := fmt.Sprintf("-s 192.0.2.%d -j DROP", random.IntN(200))
 		if random.IntN(4) == 0 {
-			rule = "-m limit --limit 1/sec -j RETURN"
+			rule = "-m limit --limit 1/sec -j " + []string{"RETURN", "LOG"}[random.IntN(2)]
 		}
 		f.chains[chain] = slices.Insert(rules, i, rule)
 	} else {
@@ -250,11 +254,22 @@ func (f *filterTable) change(random *rand.Rand) {
 // What a trace sees of a ruleset is what there is without traces.
 func TestVisible(t *testing.T) {
 	rules := parse(t, "*raw\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j NFLOG --nflog-prefix \"packetwalk:other:1:\" --nflog-group 7\n"+
-		"-A OUTPUT -j NFLOG --nflog-prefix mine --nflog-group 7\nCOMMIT\n")
+		"-A OUTPUT -m comment --comment \"packetwalk:other:2:\" -j TRACE\n"+
+		"-A OUTPUT -j NFLOG --nflog-prefix mine --nflog-group 7\n"+
+		"-A OUTPUT -j TRACE\n-A OUTPUT -m comment --comment mine -j TRACE\n"+
+		"-A OUTPUT -m comment --comment \"packetwalk:other:2:\" -j ACCEPT\nCOMMIT\n")
 	before := rules.String()
 	output, _ := Visible(rules).Chain(trace.Raw, "OUTPUT")
-	if len(output.Rules) != 1 || !strings.Contains(output.Rules[0].Text, "mine") {
-		t.Errorf("visible rules: %v", output.Rules)
+	var got []string
+	for _, r := range output.Rules {
+		got = append(got, r.Text)
+	}
+	want := []string{
+		"-A OUTPUT -j NFLOG --nflog-prefix mine --nflog-group 7", "-A OUTPUT -j TRACE", "-A OUTPUT -m comment --comment mine -j TRACE",
+		`-A OUTPUT -m comment --comment "packetwalk:other:2:" -j ACCEPT`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("visible rules (-want +got):\n%s", diff)
 	}
 	if rules.String() != before {
 		t.Error("Visible changed its argument")

@@ -254,12 +254,7 @@ func TestWatchFollowsChanges(t *testing.T) {
 		host := l.Node("host")
 		before := save(t, host, c)
 		r := newRecorder()
-		tr, err := nflog.Attach(t.Context(), nflog.Target{
-			Node: "host", Namespace: host, Backends: []nflog.Backend{{Family: trace.IPv4, Command: c.Iptables}}, Tables: trace.Tables(),
-		}, nflog.Options{Report: func(err error) { t.Error(err) }}, r.receive)
-		if err != nil {
-			t.Fatal(err)
-		}
+		tr := attachWatching(t, l, c, r.receive)
 		// Directly before the rule that the datagram matched so far, and behind
 		// that rule's probe.
 		command(t, host, c.Iptables, "-w", "-I", "INPUT", "1", "-p", "udp", "--dport", "53", "-m", "comment", "--comment", "new", "-j", "ACCEPT")
@@ -277,7 +272,7 @@ func TestWatchFollowsChanges(t *testing.T) {
 			return false
 		})
 		// A restore that flushes takes our probes with it.
-		err = host.Do(func() error {
+		err := host.Do(func() error {
 			cmd := exec.Command(c.Restore, "--wait")
 			cmd.Stdin = strings.NewReader(before)
 			return cmd.Run()
@@ -329,12 +324,7 @@ func TestReplacedProbesStillCount(t *testing.T) {
 	eachVariant(t, topology, func(t *testing.T, l *lab.Lab, c lab.Commands) {
 		host := l.Node("host")
 		r := newRecorder()
-		tr, err := nflog.Attach(t.Context(), nflog.Target{
-			Node: "host", Namespace: host, Backends: []nflog.Backend{{Family: trace.IPv4, Command: c.Iptables}}, Tables: trace.Tables(),
-		}, nflog.Options{Report: func(err error) { t.Error(err) }}, r.receive)
-		if err != nil {
-			t.Fatal(err)
-		}
+		tr := attachWatching(t, l, c, r.receive)
 		ask := func() {
 			if _, err := l.Send(t.Context(), "ask"); err != nil {
 				t.Fatal(err)

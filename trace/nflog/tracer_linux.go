@@ -16,10 +16,10 @@ import (
 
 	gonflog "github.com/florianl/go-nflog/v2"
 	"github.com/mdlayher/netlink"
-	"golang.org/x/sys/unix"
 
 	"packetwalk/trace"
 	"packetwalk/trace/filter"
+	"packetwalk/trace/nftrace"
 	"packetwalk/trace/ruleset"
 )
 
@@ -79,6 +79,7 @@ type Tracer struct {
 	guard        *guard
 	options      Options
 	watching     sync.WaitGroup
+	inquiry      inquiry
 	// mu is held while plans change.
 	mu      sync.Mutex
 	seen    uint32              // the generation of nf_tables at the last look
@@ -129,6 +130,7 @@ func Attach(ctx context.Context, target Target, o Options, receive func(trace.Ev
 		return nil, fmt.Errorf("attaching probes on %s: the name of the run is longer than %d characters", target.Node, maxRun)
 	}
 	t := &Tracer{target: target, run: o.Run, options: o, receive: receive, names: interfaceNames{}, retired: map[int]retired{}}
+	t.inquiry.pairing = newPairing()
 	err := target.Namespace.Do(func() error { return t.attach(ctx) })
 	if err != nil {
 		return nil, fmt.Errorf("attaching probes on %s: %w", target.Node, err)
@@ -181,11 +183,21 @@ func (t *Tracer) insert(ctx context.Context) error {
 	if err := t.plan(ctx); err != nil {
 		return err
 	}
-	return t.carryOut(ctx)
+	if err := t.carryOut(ctx); err != nil {
+		return err
+	}
+	return t.learnRoles()
 }
 
 // plan looks at what the backends hold and plans their probes.
 func (t *Tracer) plan(ctx context.Context) error {
+	if err := t.planProbes(ctx); err != nil || t.inquire() {
+		return err
+	}
+	return t.planProbes(ctx)
+}
+
+func (t *Tracer) planProbes(ctx context.Context) error {
 	probes, next := map[int]trace.Probe{}, 0
 	for _, b := range t.backends {
 		if b.plan != nil {
@@ -195,7 +207,7 @@ func (t *Tracer) plan(ctx context.Context) error {
 	for _, b := range t.backends {
 		if err := b.look(ctx, Subject{
 			Variant: b.variant, Tables: t.target.Tables, Run: t.run, Group: t.group, Next: next,
-			Careful: t.target.Careful, Filter: t.target.Filter,
+			Careful: t.target.Careful, Ask: t.mayAsk(b), Filter: t.target.Filter,
 		}); err != nil {
 			return err
 		}
@@ -334,19 +346,7 @@ func (t *Tracer) Lost() uint64 {
 
 // Pending says whether the kernel has reported events that were not handed on yet.
 func (t *Tracer) Pending() bool {
-	if t.handling.Load() {
-		return true
-	}
-	conn, err := t.log.Con.SyscallConn()
-	if err != nil {
-		return false
-	}
-	pending := false
-	err = conn.Control(func(fd uintptr) {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		pending = err == nil && n > 0
-	})
-	return err == nil && pending
+	return nftrace.Unread(t.log.Con) || t.handling.Load() || t.inquiry.pending()
 }
 
 // drain waits until what the kernel has reported is read, or until it is clear
@@ -463,6 +463,7 @@ func (t *Tracer) read() error {
 			// sequence numbers of the next event says by how much.
 			if errors.Is(err, syscall.ENOBUFS) {
 				t.overrun.Store(true)
+				t.accountsDiffer()
 				return 0
 			}
 			t.broken.CompareAndSwap(nil, &err)
@@ -478,6 +479,7 @@ func (t *Tracer) close() error {
 	if t.cancel != nil {
 		t.cancel()
 	}
+	t.inquiry.close()
 	err := t.log.Close()
 	var op *netlink.OpError
 	if errors.As(err, &op) && errors.Is(op.Err, os.ErrClosed) {

@@ -34,6 +34,7 @@ func filtered() lab.Topology {
 				"iptables -A INPUT -p tcp --dport 80 -m comment --comment \"to the shop\" -j WEB",
 				"iptables -A WEB -m limit --limit 1000/sec -j RETURN",
 				"iptables -A WEB -j DROP",
+				"iptables -A WEB -m limit --limit 1/hour -m comment --comment packetwalk:fake:1: -j LOG",
 				"iptables -A INPUT -p udp --dport 53 -j ACCEPT",
 				"iptables -t nat -A OUTPUT -p udp --dport 5353 -j DNAT --to-destination 127.0.0.1:53",
 			},
@@ -136,6 +137,19 @@ func attach(t *testing.T, l *lab.Lab, c lab.Commands, receive func(trace.Event))
 			t.Error(err)
 		}
 	})
+	return tr
+}
+
+// attachWatching attaches a tracer that follows what others change, until the
+// test detaches it.
+func attachWatching(t *testing.T, l *lab.Lab, c lab.Commands, receive func(trace.Event)) *nflog.Tracer {
+	t.Helper()
+	tr, err := nflog.Attach(t.Context(), nflog.Target{
+		Node: "host", Namespace: l.Node("host"), Backends: []nflog.Backend{{Family: trace.IPv4, Command: c.Iptables}}, Tables: trace.Tables(),
+	}, nflog.Options{Report: func(err error) { t.Error(err) }}, receive)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return tr
 }
 

@@ -70,7 +70,10 @@ func (t *Tracer) settle(ctx context.Context) error {
 			return err
 		}
 		if t.inPlace() {
-			return nil
+			if err = t.learnRoles(); err == nil {
+				return nil
+			}
+			break
 		}
 		// An edit may name a rule that somebody has deleted since the look: the
 		// next plan knows.
