@@ -90,6 +90,7 @@ type Screen struct {
 	Ended                        string
 	Request, Sending, Failed     string
 	Losses                       string
+	LeftOut                      string
 	TooSmall                     string
 	AlsoThere                    string
 }
@@ -140,9 +141,9 @@ type Plain struct {
 	// Answers is said of a reset or an ICMP error.
 	Answers string
 	// What the request brought: Status with an HTTP status, Answered without
-	// one, NoAnswer with an error. Lost is about events, and is said when there
-	// are any.
-	Status, Answered, NoAnswer, Lost string
+	// one, NoAnswer with an error. Lost is about events, LeftOut about packets;
+	// they are said when there are any.
+	Status, Answered, NoAnswer, Lost, LeftOut string
 	// A rule that was passed over: for a reason that cannot be told, because of
 	// what the packet had, and because it had nothing of the kind.
 	NotMatched, NotMatchedWhy, NotMatchedNone string

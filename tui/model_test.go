@@ -343,6 +343,10 @@ func TestLosses(t *testing.T) {
 	if m.Update(lossesMsg(3)); !strings.Contains(m.frame(), "3 events lost") {
 		t.Error("losses are not shown")
 	}
+	m.cfg.Rate = 100
+	if m.Update(leftOutMsg(12345)); !strings.Contains(m.frame(), "3 events lost · 12345 packets left out, beyond 100/s") {
+		t.Error("what is left out is not shown")
+	}
 }
 
 func TestLightBackground(t *testing.T) {

@@ -73,6 +73,15 @@ func (p *Plain) Lost(n uint64) error {
 	return p.line(fill(newWords(p.Lang).m.Plain.Lost, "lost", strconv.FormatUint(n, 10)))
 }
 
+// LeftOut prints how many packets were not followed so far because more than rate
+// walks would have begun in a second, if any were.
+func (p *Plain) LeftOut(n uint64, rate int) error {
+	if n == 0 {
+		return nil
+	}
+	return p.line(fill(newWords(p.Lang).m.Plain.LeftOut, "left", strconv.FormatUint(n, 10), "rate", itoa(rate)))
+}
+
 func (p *Plain) line(text string) error {
 	_, err := io.WriteString(p.W, clean(text)+"\n")
 	return err

@@ -73,7 +73,7 @@ func TestOutcomeWords(t *testing.T) {
 		{trace.Dropped, policy, "dropped in host by the policy of filter/FORWARD"},
 		{trace.Rejected, rule, "rejected in host by filter/FORWARD rule 3"},
 		{trace.Lost, conntrack, "lost in host after conntrack in PREROUTING, outside netfilter: at the routing decision (no route, forwarding off, reverse path filter …)"},
-		{trace.Unfinished, rule, "unfinished: the trace ended before the walk did"},
+		{trace.Unfinished, rule, "unfinished: the trace ended, or came to its rate limit, before the walk did"},
 		{"", rule, "on its way"},
 	} {
 		w := trace.Walk{Steps: []trace.Step{c.end}, Outcome: c.o, End: 0}

@@ -31,6 +31,12 @@ type Config struct {
 	// Nodes says, by node, what is probed.
 	Nodes map[string]Node
 
+	// Limit is how many walks are begun before the assembler is Full; 0 for no limit.
+	Limit int
+	// Early says whether the probes in front of connection tracking report such a
+	// packet. Nil where they report every packet.
+	Early func(trace.Packet) bool
+
 	// Reorder is how long the beginning of a leg waits for the end of the one
 	// before it, and a walk that is done for those that began before it: events
 	// of two namespaces are read side by side, and on a busy machine one reader
@@ -84,6 +90,7 @@ type Assembler struct {
 	orphans []*leg
 	// forgot is when forget last ran.
 	forgot time.Time
+	limit  limit
 }
 
 // New makes an Assembler.
@@ -107,12 +114,15 @@ func (a *Assembler) Add(e trace.Event, now time.Time) {
 	l := a.legOf(e)
 	l.add(e, now)
 	switch {
+	case l.skipped:
+		return
 	case l.walk != nil:
 		a.grown(l.walk, now)
 		a.learn(l, l.entries[len(l.entries)-1:])
 	case len(l.entries) == 1:
 		a.place(l)
 	}
+	a.count(l)
 	a.adopt(l)
 	if l.walk != nil {
 		a.settle(l.walk, now)
@@ -150,9 +160,14 @@ func (a *Assembler) place(l *leg) {
 	a.orphans = append(a.orphans, l)
 }
 
-// begin makes a walk that starts with the leg.
+// begin makes a walk that starts with the leg, if it may start one.
 func (a *Assembler) begin(l *leg) {
-	l.walk = &walk{flow: a.flows.of(l.first.Packet), legs: []*leg{l}}
+	if !a.mayBegin(l) {
+		a.skip(l)
+		return
+	}
+	l.walk = &walk{flow: a.flows.of(l.first.Packet), legs: []*leg{l}, round: a.limit.round}
+	a.limit.begun++
 	a.walks = append(a.walks, l.walk)
 	l.walk.flow.add(l.walk)
 	a.grown(l.walk, l.touched)
@@ -215,7 +230,7 @@ func (a *Assembler) follows(before, l *leg) bool {
 
 // wired says whether what leaves by one port can come in by the other.
 func (a *Assembler) wired(out, in Port) bool {
-	if out.Interface == loopback || in.Interface == loopback {
+	if out.Interface == trace.Loopback || in.Interface == trace.Loopback {
 		return out == in
 	}
 	s, ok := a.config.Segments[out]
@@ -223,11 +238,9 @@ func (a *Assembler) wired(out, in Port) bool {
 	return ok && ok2 && s == t && out != in
 }
 
-const loopback = "lo"
-
 // heardFromOthers says whether a traced node can have sent what comes in by a
 // port, and can hear what leaves by it.
-func (a *Assembler) heardFromOthers(p Port) bool { return p.Interface == loopback || a.shared[p] }
+func (a *Assembler) heardFromOthers(p Port) bool { return p.Interface == trace.Loopback || a.shared[p] }
 
 // Tick lets time pass: what waited long enough is decided.
 func (a *Assembler) Tick(now time.Time) {
@@ -263,19 +276,28 @@ func (a *Assembler) forget(now time.Time) {
 		if !w.shown || now.Sub(w.last().touched) < rememberWalk {
 			return false
 		}
-		for _, l := range w.legs {
-			rest := slices.DeleteFunc(a.legs[l.id()], func(o *leg) bool { return o == l })
-			if a.legs[l.id()] = rest; len(rest) == 0 {
-				delete(a.legs, l.id())
-			}
-		}
+		a.drop(w.legs)
+		w.slim()
 		return true
 	})
+	a.forgetSkipped(now)
 	a.flows.forget(now.Add(-rememberFlow))
 }
 
+// drop makes that no event is taken for one of the legs any more.
+func (a *Assembler) drop(legs []*leg) {
+	for _, l := range legs {
+		rest := slices.DeleteFunc(a.legs[l.id()], func(o *leg) bool { return o == l })
+		if a.legs[l.id()] = rest; len(rest) == 0 {
+			delete(a.legs, l.id())
+		}
+	}
+}
+
 // Empty says whether nothing is left to decide or to forget.
-func (a *Assembler) Empty() bool { return len(a.walks) == 0 && len(a.orphans) == 0 }
+func (a *Assembler) Empty() bool {
+	return len(a.walks) == 0 && len(a.orphans) == 0 && len(a.limit.skipped) == 0
+}
 
 // Finish ends the trace: walks that are under way become unfinished.
 func (a *Assembler) Finish() {

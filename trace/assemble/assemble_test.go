@@ -428,8 +428,10 @@ func TestWalkWaitsForTheMiddle(t *testing.T) {
 	s.events(`
 		host PREROUTING raw/PREROUTING empty in=wan
 		host PREROUTING mangle/PREROUTING empty ct=NEW
+		host PREROUTING nat/PREROUTING empty
 		host POSTROUTING mangle/POSTROUTING empty out=docker0
 		c1 PREROUTING mangle/PREROUTING empty in=eth0 ct=NEW
+		c1 PREROUTING nat/PREROUTING empty
 		c1 INPUT security/INPUT empty
 		c1 INPUT nat/INPUT empty
 	`)
@@ -437,8 +439,8 @@ func TestWalkWaitsForTheMiddle(t *testing.T) {
 	s.expect()
 	s.events("host POSTROUTING nat/POSTROUTING empty out=docker0")
 	s.wait(10 * time.Millisecond)
-	if got := s.walks(); len(got) != 8 || got[4] != "host nat/POSTROUTING 0 ACCEPT (policy)" {
-		t.Errorf("%q, want one walk of seven steps", got)
+	if got := s.walks(); len(got) != 10 || got[5] != "host nat/POSTROUTING 0 ACCEPT (policy)" {
+		t.Errorf("%q, want one walk of nine steps", got)
 	}
 }
 

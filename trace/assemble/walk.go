@@ -20,6 +20,24 @@ type walk struct {
 	changed bool
 	since   time.Time
 	shown   bool
+	// counted is how many packets it accounts for, and round the number of times
+	// that the assembler had become full before; see Followed and Full.
+	counted, round int
+	// slimmed holds what is still asked for when the walk is forgotten.
+	slimmed *slimmed
+}
+
+// slimmed is what other walks of the flow may ask of a walk that is forgotten.
+type slimmed struct {
+	began     time.Time
+	direction trace.Direction
+}
+
+// slim drops the events and steps of a walk that nothing comes for any more: the
+// flow remembers it for longer.
+func (w *walk) slim() {
+	w.slimmed = &slimmed{w.began(), w.direction()}
+	w.legs = []*leg{{node: w.first().node, first: w.first().first}}
 }
 
 func (w *walk) first() *leg { return w.legs[0] }
@@ -29,6 +47,9 @@ func (w *walk) last() *leg { return w.legs[len(w.legs)-1] }
 // began is when the packet was first seen. Only the kernel's own times compare
 // across namespaces; the time when an event was read stands in for them.
 func (w *walk) began() time.Time {
+	if w.slimmed != nil {
+		return w.slimmed.began
+	}
 	for _, l := range w.legs {
 		for _, e := range l.entries {
 			if e.event.KernelTime {
@@ -122,6 +143,9 @@ func (a *Assembler) draw(w *walk) trace.Walk {
 
 // direction is that of the first namespace which knows it.
 func (w *walk) direction() trace.Direction {
+	if w.slimmed != nil {
+		return w.slimmed.direction
+	}
 	for _, l := range w.legs {
 		if l.direction != "" {
 			return l.direction
@@ -144,6 +168,7 @@ func (w *walk) refuses() *walk {
 		case v == w || q.Refuses() || !v.began().Before(w.began()):
 		case p.Embedded != nil && (q.Proto != p.Embedded.Proto || q.Seq != p.Embedded.Seq):
 		case p.Embedded == nil && v.direction() == w.direction():
+		case v.round != w.round && !names(p, q): // packets in between were not followed
 		default:
 			found = v
 		}

@@ -23,6 +23,9 @@ type Config struct {
 	// Finished asks for walks that have come to their end only, each once.
 	// Otherwise a walk is delivered whenever it has grown.
 	Finished bool
+	// Rate is how many walks may begin in a second. Packets beyond that are not
+	// followed but counted; see LeftOut. 0 for no limit.
+	Rate int
 	// Options are those of every tracer; where they name no run, one is made.
 	Options nflog.Options
 }
@@ -39,6 +42,8 @@ type Trace struct {
 	quiet time.Time  // since when nothing has happened
 	busy  bool
 	idle  chan struct{} // closed and replaced whenever quiet or busy changes
+
+	left leftOut
 }
 
 type arrival struct {
@@ -60,15 +65,18 @@ func Start(ctx context.Context, c Config) (*Trace, error) {
 	if c.Options.Run == "" {
 		c.Options.Run = nflog.NewRun()
 	}
-	if err := t.attach(ctx, c.Targets, c.Options); err != nil {
+	if err := t.attach(ctx, counted(c.Targets, c.Rate > 0), c.Options); err != nil {
 		return nil, errors.Join(err, t.Close(context.WithoutCancel(ctx)))
 	}
 	nodes := map[string]assemble.Node{}
 	for _, tr := range t.tracers {
 		nodes[tr.Node()] = tr.Probed()
 	}
-	a := assemble.New(assemble.Config{Segments: c.Segments, Nodes: nodes})
-	t.ended.Go(func() { t.assemble(a, c.Finished) })
+	a := assemble.New(assemble.Config{Segments: c.Segments, Nodes: nodes, Limit: c.Rate, Early: early(c.Targets)})
+	t.ended.Go(func() { t.assemble(a, c.Finished, newLimiter(t, a, c)) })
+	if c.Rate > 0 {
+		t.left.begin(t, c.Options.Report)
+	}
 	return t, nil
 }
 
@@ -85,6 +93,7 @@ func (t *Trace) attach(ctx context.Context, targets []nflog.Target, o nflog.Opti
 }
 
 func (t *Trace) receive(e trace.Event) {
+	t.left.unjudged.Add(int64(e.Missed))
 	select {
 	case t.events <- arrival{e, time.Now()}:
 	case <-t.stop:
@@ -116,15 +125,16 @@ func (t *Trace) Rules(family trace.Family) map[string]ruleset.Ruleset {
 	return rules
 }
 
-// Lost counts the events that the kernel could not deliver.
+// Lost counts the events that the kernel could not deliver, but for those that
+// were not wanted because of the limit.
 func (t *Trace) Lost() uint64 {
-	var n uint64
+	var n int64
 	for _, tr := range t.tracers {
 		if tr != nil {
-			n += tr.Lost()
+			n += int64(tr.Lost())
 		}
 	}
-	return n
+	return uint64(max(0, n-t.left.excused.Load()-t.left.unjudged.Load()))
 }
 
 const (
@@ -138,7 +148,7 @@ const (
 )
 
 // assemble runs until stop is closed, then ends the walks that are under way.
-func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
+func (t *Trace) assemble(a *assemble.Assembler, finished bool, l *limiter) {
 	defer close(t.walks)
 	timer := time.NewTimer(idleTick)
 	defer timer.Stop()
@@ -146,7 +156,7 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
 	for {
 		select {
 		case e := <-t.events:
-			a.Add(e.event, e.at)
+			l.add(e)
 			t.note(e.at, true)
 			if len(t.events) > 0 {
 				continue // take what is there before drawing walks up
@@ -154,14 +164,14 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
 		case <-timer.C:
 			// Time that passes while a reader is behind says nothing about packets.
 			if now := time.Now(); !t.pending() || now.Sub(ticked) > backlog {
-				a.Tick(now)
+				l.tick(now)
 				ticked = now
 			}
 		case <-t.stop:
 			for len(t.events) > 0 {
-				e := <-t.events
-				a.Add(e.event, e.at)
+				l.add(<-t.events)
 			}
+			l.end()
 			a.Finish()
 			t.deliver(a, finished)
 			return
@@ -170,7 +180,7 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
 		waiting := a.Waiting(finished)
 		t.note(time.Time{}, waiting)
 		switch {
-		case waiting:
+		case waiting || l.waiting():
 			timer.Reset(tick)
 		case !a.Empty():
 			timer.Reset(idleTick)
@@ -179,6 +189,7 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
 }
 
 func (t *Trace) deliver(a *assemble.Assembler, finished bool) {
+	t.left.followed.Store(int64(a.Followed()))
 	for _, w := range a.Take(time.Now(), finished) {
 		t.walks <- w
 	}
@@ -240,6 +251,7 @@ func (t *Trace) Abandon(ctx context.Context) error {
 
 // Close removes the probes and ends the trace. It can be repeated.
 func (t *Trace) Close(ctx context.Context) error {
+	counting := t.left.end(ctx, t)
 	errs := make([]error, len(t.tracers))
 	var wg sync.WaitGroup
 	for i, tr := range t.tracers {
@@ -256,5 +268,6 @@ func (t *Trace) Close(ctx context.Context) error {
 	}
 	t.mu.Unlock()
 	t.ended.Wait()
-	return errors.Join(errs...)
+	t.left.settle()
+	return errors.Join(append(errs, counting)...)
 }

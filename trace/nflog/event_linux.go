@@ -24,12 +24,12 @@ func (t *Tracer) handle(a gonflog.Attribute) {
 		return // somebody else logs to our group
 	}
 	probe, ok := (*t.probes.Load())[prefix.Probe]
-	if !ok {
-		return // removed meanwhile
+	if !ok || probe.Kind == trace.Tally {
+		return // removed meanwhile, or there for its counter only
 	}
 	packet, err := decode.Packet(*a.Payload)
 	if err != nil {
-		t.lost.Add(1) // as good as lost
+		t.miss(1) // as good as lost
 		return
 	}
 	e := trace.Event{
@@ -43,6 +43,7 @@ func (t *Tracer) handle(a gonflog.Attribute) {
 	if a.Timestamp != nil {
 		e.Time, e.KernelTime = *a.Timestamp, true
 	}
+	e.Missed, t.missed = t.missed, 0
 	t.receive(e)
 }
 
@@ -51,9 +52,17 @@ func (t *Tracer) count(seq *uint32) {
 	if seq == nil {
 		return
 	}
-	t.lost.Add(uint64(*seq - t.next))
+	if t.unmuted.Swap(false) {
+		t.next = 0 // a group that is bound again counts from the beginning
+	}
+	t.miss(*seq - t.next)
 	t.next = *seq + 1
 	t.overrun.Store(false)
+}
+
+func (t *Tracer) miss(n uint32) {
+	t.lost.Add(uint64(n))
+	t.missed += int(n)
 }
 
 // interfaceNames maps interface indexes to names.

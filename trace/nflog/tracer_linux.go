@@ -46,9 +46,10 @@ type Target struct {
 	Backends  []Backend
 	// Tables to probe; those that do not exist come into being for the trace.
 	Tables []trace.Table
-	// Careful and Filter: see Subject.
+	// Careful, Filter and Count: see Subject.
 	Careful bool
 	Filter  filter.Filter
+	Count   bool
 }
 
 // Options say how to trace.
@@ -73,6 +74,7 @@ type Tracer struct {
 	cancel       context.CancelFunc // ends the reading
 	stopWatching context.CancelFunc
 	receive      func(trace.Event)
+	claim        *netlink.Conn // holds the group while nobody listens to it
 	guard        *guard
 	options      Options
 	watching     sync.WaitGroup
@@ -86,14 +88,19 @@ type Tracer struct {
 	probes atomic.Pointer[map[int]trace.Probe]
 
 	// Only the reader uses these.
-	names interfaceNames
-	next  uint32 // the sequence number of the next event; a group counts from 0
+	names  interfaceNames
+	next   uint32 // the sequence number of the next event; a group counts from 0
+	missed int    // events lost since the last one that was handed on
 
 	lost     atomic.Uint64
 	overrun  atomic.Bool           // events were lost, and no event has come since
 	broken   atomic.Pointer[error] // what ended the reading before its time
 	handling atomic.Bool           // an event is between the socket and receive
 	detached atomic.Bool
+	mute     atomic.Bool // nobody listens to the group
+	unmuted  atomic.Bool // the next event is the first one since
+
+	counted map[int]tally // by probe, those of probes that are gone too
 }
 
 // backend is one backend with its probes.
@@ -104,10 +111,6 @@ type backend struct {
 	plan    *Plan
 	listing string // of a legacy backend, at the last look, without counters
 }
-
-// firstGroup is where the search for a free NFLOG group begins: above the
-// numbers that people choose by hand. The group is a 16 bit number.
-const firstGroup = 20000
 
 // NewRun makes a name for a trace that no other trace is likely to have.
 func NewRun() string { return strconv.FormatUint(uint64(rand.Uint32()), 36) }
@@ -188,7 +191,7 @@ func (t *Tracer) plan(ctx context.Context) error {
 	for _, b := range t.backends {
 		if err := b.look(ctx, Subject{
 			Variant: b.variant, Tables: t.target.Tables, Run: t.run, Group: t.group, Next: next,
-			Careful: t.target.Careful, Filter: t.target.Filter,
+			Careful: t.target.Careful, Filter: t.target.Filter, Count: t.target.Count,
 		}); err != nil {
 			return err
 		}
@@ -319,7 +322,7 @@ func (t *Tracer) Rules(family trace.Family) ruleset.Ruleset {
 // until the next event tells how many it were.
 func (t *Tracer) Lost() uint64 {
 	n := t.lost.Load()
-	if t.overrun.Load() {
+	if t.overrun.Load() && !t.mute.Load() {
 		n++
 	}
 	return n
@@ -387,13 +390,9 @@ const receiveBuffer = 8 << 20
 
 // listen opens the socket on a group that nobody has.
 func (t *Tracer) listen() error {
-	taken, err := takenGroups()
-	if err != nil {
+	var err error
+	if t.group, t.claim, err = claimGroup(); err != nil {
 		return err
-	}
-	t.group = firstGroup
-	for taken[t.group] {
-		t.group++
 	}
 	t.log, err = gonflog.Open(&gonflog.Config{
 		Group: t.group, Copymode: gonflog.CopyPacket, Bufsize: copyRange,
@@ -402,31 +401,11 @@ func (t *Tracer) listen() error {
 		QThresh: 1,
 	})
 	if err != nil {
-		return fmt.Errorf("opening an NFLOG socket: %w", err)
+		return errors.Join(fmt.Errorf("opening an NFLOG socket: %w", err), t.claim.Close())
 	}
 	// A full buffer shows as loss, which is reported, so a smaller one than asked for is no error.
 	_ = t.log.Con.SetReadBuffer(receiveBuffer)
 	return nil
-}
-
-// takenGroups reads which NFLOG groups of this network namespace have a reader.
-func takenGroups() (map[uint16]bool, error) {
-	taken := map[uint16]bool{}
-	text, err := os.ReadFile("/proc/thread-self/net/netfilter/nfnetlink_log")
-	if errors.Is(err, os.ErrNotExist) {
-		return taken, nil // shows up with the first reader where the module is not loaded yet
-	}
-	if err != nil {
-		return nil, fmt.Errorf("looking for a free NFLOG group: %w", err)
-	}
-	for _, line := range strings.Split(string(text), "\n") {
-		if f := strings.Fields(line); len(f) > 0 {
-			if n, err := strconv.ParseUint(f[0], 10, 16); err == nil {
-				taken[uint16(n)] = true
-			}
-		}
-	}
-	return taken, nil
 }
 
 // read starts the goroutine that reads events.
@@ -451,6 +430,9 @@ func (t *Tracer) read() error {
 				return 0
 			}
 			t.broken.CompareAndSwap(nil, &err)
+			if t.options.Report != nil {
+				t.options.Report(fmt.Errorf("reading events of %s: %w", t.target.Node, err))
+			}
 			return 1
 		})
 	if err != nil {
@@ -463,7 +445,12 @@ func (t *Tracer) close() error {
 	if t.cancel != nil {
 		t.cancel()
 	}
-	err := t.log.Close()
+	return errors.Join(closeConn(t.log), closeConn(t.claim))
+}
+
+// closeConn closes a socket that may be closed already.
+func closeConn(c interface{ Close() error }) error {
+	err := c.Close()
 	var op *netlink.OpError
 	if errors.As(err, &op) && errors.Is(op.Err, os.ErrClosed) {
 		return nil
