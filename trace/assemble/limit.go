@@ -33,7 +33,8 @@ func (a *Assembler) Followed() uint64 { return a.limit.followed }
 // Cut says that no event is listened to since a time at, up to which all have
 // been added: walks that have not come to their end by then are not followed any
 // more. Those that were not handed out never will be; the others end as
-// unfinished. No event may be added before Reopen.
+// unfinished. Where at is zero, some events may be missing, and that a packet was
+// silent decides nothing. No event may be added before Reopen.
 func (a *Assembler) Cut(at time.Time) {
 	for _, w := range a.walks {
 		a.settle(w, at)
@@ -43,7 +44,7 @@ func (a *Assembler) Cut(at time.Time) {
 		case w.outcome != "":
 			return false
 		case w.id != 0:
-			a.end(w, trace.Unfinished, at)
+			a.end(w, trace.Unfinished, a.newest)
 			return false
 		}
 		a.limit.followed -= uint64(w.counted)

@@ -20,9 +20,8 @@ type limiter struct {
 	report  func(error)
 	hearing hearing
 	// since is when the first walk of the second began; zero before it.
-	since time.Time
-	// newest is when the newest event came, mutedAt when listening stopped.
-	newest, mutedAt time.Time
+	since   time.Time
+	mutedAt time.Time // when listening stopped
 	// events is how many came since as many walks have begun as may.
 	events int
 }
@@ -60,17 +59,13 @@ func (l *limiter) add(e arrival) {
 		// The events of walks under way may be among those that are missing.
 		l.trace.left.excused.Add(missed)
 		l.mute(e.at)
-		if l.hearing != deaf {
-			l.a.Cut(l.newest)
-			l.hearing = deaf
-		}
+		l.cut(time.Time{})
 	}
 	l.trace.left.unjudged.Add(-missed)
 	l.roll(e.at)
 	if l.hearing == deaf {
 		return
 	}
-	l.newest = e.at
 	l.a.Add(e.event, e.at)
 	if l.since.IsZero() && l.a.Begun() > 0 {
 		l.since = e.at
@@ -79,7 +74,11 @@ func (l *limiter) add(e arrival) {
 		return
 	}
 	l.trace.left.limited.Store(true)
-	if l.events++; l.events > patienceEvents*l.rate {
+	l.events++
+	switch most := patienceEvents * l.rate; {
+	case l.events > 2*most: // what was said before listening stopped takes too long
+		l.cut(time.Time{})
+	case l.events > most:
 		l.mute(time.Now())
 	}
 }
@@ -93,14 +92,24 @@ func (l *limiter) mute(now time.Time) {
 	l.tell((*nflog.Tracer).Mute)
 }
 
+// cut gives up what is under way. at is a time up to which everything was heard;
+// zero where something was not.
+func (l *limiter) cut(at time.Time) {
+	if l.hearing == deaf {
+		return
+	}
+	l.a.Cut(at)
+	l.hearing = deaf
+	l.tell(func(tr *nflog.Tracer) error { tr.Discard(); return nil })
+}
+
 // tick lets time pass.
 func (l *limiter) tick(now time.Time) {
 	switch {
 	case l.hearing != fading:
 		l.a.Tick(now)
 	case !l.trace.pending():
-		l.a.Cut(l.mutedAt)
-		l.hearing = deaf
+		l.cut(l.mutedAt)
 	}
 	l.roll(now)
 }
@@ -125,7 +134,7 @@ func (l *limiter) waiting() bool { return l.a.Full() || l.hearing != listening }
 // end takes account of the end of the trace.
 func (l *limiter) end() {
 	if l.hearing == fading {
-		l.a.Cut(l.mutedAt)
+		l.cut(l.mutedAt)
 	}
 }
 

@@ -16,6 +16,9 @@ import (
 func (t *Tracer) handle(a gonflog.Attribute) {
 	now := time.Now()
 	t.count(a.Seq)
+	if t.discard.Load() {
+		return
+	}
 	if a.Prefix == nil || a.Payload == nil || a.Hook == nil {
 		return
 	}
@@ -55,8 +58,14 @@ func (t *Tracer) count(seq *uint32) {
 	if t.unmuted.Swap(false) {
 		t.next = 0 // a group that is bound again counts from the beginning
 	}
-	t.miss(*seq - t.next)
+	gap := *seq - t.next
 	t.next = *seq + 1
+	if t.discard.Load() {
+		// Neither these events are wanted, nor those that nobody was told of yet.
+		t.lost.Add(-uint64(t.missed))
+		gap, t.missed = 0, 0
+	}
+	t.miss(gap)
 	t.overrun.Store(false)
 }
 

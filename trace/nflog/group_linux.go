@@ -105,6 +105,9 @@ func (t *Tracer) Mute() error {
 	return t.tell(command(unbind))
 }
 
+// Discard says, after Mute, that what is still to be read is not wanted.
+func (t *Tracer) Discard() { t.discard.Store(true) }
+
 // Unmute listens again. What was not heard meanwhile does not count as lost. It
 // must not be called before Pending has said that everything is read.
 func (t *Tracer) Unmute() error {
@@ -112,6 +115,7 @@ func (t *Tracer) Unmute() error {
 		return nil
 	}
 	t.overrun.Store(false)
+	t.discard.Store(false)
 	t.unmuted.Store(true)
 	t.mute.Store(false)
 	// All at once, so that no event comes before the group is set up (nfulnl_recv_config

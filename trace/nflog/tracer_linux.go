@@ -99,6 +99,7 @@ type Tracer struct {
 	detached atomic.Bool
 	mute     atomic.Bool // nobody listens to the group
 	unmuted  atomic.Bool // the next event is the first one since
+	discard  atomic.Bool // events are not wanted
 
 	counted map[int]tally // by probe, those of probes that are gone too
 }
