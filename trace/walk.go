@@ -2,6 +2,7 @@ package trace
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -84,6 +85,19 @@ type Walk struct {
 	// End is the index in Steps of the step that decided the outcome, -1
 	// while there is none.
 	End int
+	// Names holds what is known to be behind addresses of the walk, such as the
+	// names of containers. They are not ours, and may hold anything.
+	Names map[netip.Addr]string
+}
+
+// Addresses lists the addresses that the packet had on its walk, each once.
+func (w Walk) Addresses() []netip.Addr {
+	all := []netip.Addr{w.Packet.Src.Addr(), w.Packet.Dst.Addr()}
+	for _, s := range w.Steps {
+		all = append(all, s.Src.Addr(), s.Dst.Addr())
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
 }
 
 // Done says whether the walk has come to its end.

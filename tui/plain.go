@@ -31,7 +31,7 @@ func (p *Plain) Walk(w trace.Walk) error {
 		direction = "?"
 	}
 	b.WriteString(fill(m.Walk, "id", itoa(w.ID), "flow", itoa(w.Flow), "direction", direction,
-		"packet", words.packet(w.Packet), "src", addr(w.Packet.Src), "dst", addr(w.Packet.Dst)) + "\n")
+		"packet", words.packet(w.Packet), "src", named(w, w.Packet.Src), "dst", named(w, w.Packet.Dst)) + "\n")
 	if w.Answers > 0 {
 		b.WriteString("  " + fill(m.Answers, "walk", itoa(w.Answers)) + "\n")
 	}

@@ -2,6 +2,8 @@ package tui
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"packetwalk/trace"
@@ -128,5 +130,32 @@ func TestReturnAfterGoto(t *testing.T) {
 	}
 	if got := callers(steps, 3); len(got) != 0 {
 		t.Errorf("after the RETURN %d calls are left", len(got))
+	}
+}
+
+// Names come from outside: what is in them must not reach the terminal as it is.
+func TestNames(t *testing.T) {
+	w := synWalk()
+	container := netip.MustParseAddr("172.17.0.2")
+	w.Names = map[netip.Addr]string{container: "web\x1b[2J"}
+	const want = "172.17.0.2:80 (web\uFFFD[2J)"
+	i := slices.IndexFunc(w.Steps, func(s trace.Step) bool { return s.Verdict == trace.DNAT })
+	if got := newWords("en").verdict(w, i); got != "DNAT: destination rewritten to "+want {
+		t.Errorf("the verdict is %q", got)
+	}
+	var b strings.Builder
+	if err := (&Plain{W: &b, Lang: "en"}).Walk(w); err != nil {
+		t.Fatal(err)
+	}
+	m := newTestModel(t, "en", 200, 50, w)
+	m.player.step = i
+	for what, text := range map[string]string{"the plain text": b.String(), "the screen": m.frame()} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s does not name the container:\n%s", what, text)
+		}
+	}
+	w.Names[container] = strings.Repeat("a-very-long-name-", 12)
+	for _, size := range []struct{ w, h int }{{80, 24}, {120, 36}} {
+		checkWalks(t, newTestModel(t, "en", size.w, size.h, w), false)
 	}
 }

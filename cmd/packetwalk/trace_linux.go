@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
 
 	"packetwalk/lab"
 	"packetwalk/trace"
+	"packetwalk/trace/docker"
 	"packetwalk/trace/live"
 	"packetwalk/trace/nflog"
 	"packetwalk/tui"
@@ -73,7 +75,9 @@ func traceMachine(ctx context.Context, flags traceFlags) error {
 	for _, w := range warnings {
 		fmt.Fprintln(os.Stderr, "packetwalk:", w)
 	}
-	t, err := startTrace(ctx, all, flags)
+	name, close := containerNames(flags)
+	defer close()
+	t, err := startTrace(ctx, all, flags, name)
 	if err != nil {
 		return err
 	}
@@ -88,7 +92,18 @@ func traceMachine(ctx context.Context, flags traceFlags) error {
 	return printTrace(ctx, t, os.Stdout, flags)
 }
 
-func startTrace(ctx context.Context, all []machine, flags traceFlags) (*live.Trace, error) {
+// containerNames begins to ask Docker what its containers are called. Another
+// network namespace may have the same addresses for something else.
+func containerNames(flags traceFlags) (name func(netip.Addr) string, close func()) {
+	socket := docker.Socket(os.Getenv)
+	if len(flags.netns) > 0 || socket == "" {
+		return nil, func() {}
+	}
+	names := docker.Watch(socket)
+	return names.Of, names.Close
+}
+
+func startTrace(ctx context.Context, all []machine, flags traceFlags, name func(netip.Addr) string) (*live.Trace, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program, for the guard: %w", err)
@@ -96,6 +111,7 @@ func startTrace(ctx context.Context, all []machine, flags traceFlags) (*live.Tra
 	config := live.Config{
 		Finished: flags.view() != viewTUI,
 		Rate:     flags.rate,
+		Name:     name,
 		Options: nflog.Options{
 			Guard:  func(run string, backends []nflog.Backend) []string { return guardCommand(self, run, backends) },
 			Report: func(err error) { fmt.Fprintln(os.Stderr, "packetwalk:", err) },

@@ -5,6 +5,7 @@ package live
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,9 @@ type Config struct {
 	// Rate is how many walks may begin in a second. Packets beyond that are not
 	// followed but counted; see LeftOut. 0 for no limit.
 	Rate int
+	// Name is what is known to be behind an address, for trace.Walk.Names; empty
+	// for nothing. Nil where nothing is known.
+	Name func(netip.Addr) string
 	// Options are those of every tracer; where they name no run, one is made.
 	Options nflog.Options
 }
@@ -33,6 +37,7 @@ type Config struct {
 // Trace is a running trace.
 type Trace struct {
 	tracers []*nflog.Tracer
+	name    func(netip.Addr) string
 	walks   chan trace.Walk
 	events  chan arrival
 	stop    chan struct{}
@@ -55,6 +60,7 @@ type arrival struct {
 // one target fails, the probes of the others are removed again.
 func Start(ctx context.Context, c Config) (*Trace, error) {
 	t := &Trace{
+		name:    c.Name,
 		tracers: make([]*nflog.Tracer, len(c.Targets)),
 		walks:   make(chan trace.Walk, 256),
 		events:  make(chan arrival, 4096),
@@ -191,7 +197,25 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool, l *limiter) {
 func (t *Trace) deliver(a *assemble.Assembler, finished bool) {
 	t.left.followed.Store(int64(a.Followed()))
 	for _, w := range a.Take(time.Now(), finished) {
+		t.addNames(&w)
 		t.walks <- w
+	}
+}
+
+// addNames notes what is behind the walk's addresses.
+func (t *Trace) addNames(w *trace.Walk) {
+	if t.name == nil {
+		return
+	}
+	for _, addr := range w.Addresses() {
+		name := t.name(addr)
+		if name == "" {
+			continue
+		}
+		if w.Names == nil {
+			w.Names = map[netip.Addr]string{}
+		}
+		w.Names[addr] = name
 	}
 }
 
