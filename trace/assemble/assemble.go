@@ -19,8 +19,8 @@ import (
 type Port struct{ Node, Interface string }
 
 // Node is a traced network namespace: the tables that are probed, with all
-// their base chains, by variant of iptables.
-type Node map[trace.Variant][]trace.Table
+// their base chains, by address family and variant of iptables.
+type Node map[trace.Family]map[trace.Variant][]trace.Table
 
 // Config says what is traced and how it is wired. Durations that are zero get
 // their defaults.

@@ -90,7 +90,7 @@ func (a *Assembler) atBeginning(l *leg) bool {
 	}
 	early := a.config.Early == nil || a.config.Early(e.Packet)
 	priority, _ := e.Probe.Variant.Priority(e.Hook, e.Probe.Table)
-	for variant, tables := range a.config.Nodes[l.node] {
+	for variant, tables := range a.probed(l) {
 		for _, t := range tables {
 			p, ok := variant.Priority(e.Hook, t)
 			if ok && p < priority && (early || p > conntrackPriority) {

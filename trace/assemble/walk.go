@@ -114,9 +114,14 @@ func (a *Assembler) outcome(l *leg, now time.Time) trace.Outcome {
 	return ""
 }
 
+// probed are the tables that report the leg's packet.
+func (a *Assembler) probed(l *leg) map[trace.Variant][]trace.Table {
+	return a.config.Nodes[l.node][l.first.Packet.Family]
+}
+
 // passed says whether the packet has passed every table of the hook it is at.
 func (a *Assembler) passed(l *leg, now time.Time) bool {
-	complete, maybe := l.complete(a.config.Nodes[l.node])
+	complete, maybe := l.complete(a.probed(l))
 	return complete || maybe && now.Sub(l.touched) >= a.config.Settle
 }
 

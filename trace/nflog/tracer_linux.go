@@ -287,13 +287,16 @@ func (t *Tracer) carryOutInPieces(ctx context.Context, b *backend) error {
 // Node is the name of the traced namespace.
 func (t *Tracer) Node() string { return t.target.Node }
 
-// Probed says which tables are probed, by variant.
-func (t *Tracer) Probed() map[trace.Variant][]trace.Table {
+// Probed says which tables are probed, by address family and variant.
+func (t *Tracer) Probed() map[trace.Family]map[trace.Variant][]trace.Table {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	probed := map[trace.Variant][]trace.Table{}
+	probed := map[trace.Family]map[trace.Variant][]trace.Table{}
 	for _, b := range t.backends {
-		probed[b.variant] = b.plan.subject.tables()
+		if probed[b.Family] == nil {
+			probed[b.Family] = map[trace.Variant][]trace.Table{}
+		}
+		probed[b.Family][b.variant] = b.plan.subject.tables()
 	}
 	return probed
 }
