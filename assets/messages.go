@@ -35,6 +35,8 @@ type Verdicts struct {
 	DNAT, SNAT           string
 	Masquerade, Redirect string
 	NetmapDst, NetmapSrc string
+	// UnseenDst and UnseenSrc are said of a rewriting whose result nothing shows.
+	UnseenDst, UnseenSrc string
 	// Reached: it cannot be told whether the rule matched.
 	Reached, Other string
 	// What connection tracking does on its own; the last is for a rewriting

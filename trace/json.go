@@ -54,6 +54,7 @@ type stepJSON struct {
 	SrcName    string          `json:"srcname,omitempty"`
 	Dst        string          `json:"dst"`
 	DstName    string          `json:"dstname,omitempty"`
+	Unseen     bool            `json:"unseen,omitempty"`
 	CTState    CTState         `json:"ctstate"`
 	Remembered *rememberedJSON `json:"remembered,omitempty"`
 	Time       string          `json:"time"`
@@ -117,7 +118,7 @@ func (s Step) json() stepJSON {
 	out := stepJSON{
 		Node: s.Node, Hook: s.Hook.String(), Table: s.Table, Chain: s.Chain, Rule: s.Rule, Text: s.Text,
 		Verdict: s.Verdict, Target: s.Target, Policy: s.Policy, In: s.In, Out: s.Out, PhysIn: s.PhysIn, PhysOut: s.PhysOut,
-		Src: Address(s.Src), Dst: Address(s.Dst), CTState: s.CTState, Time: s.Time.UTC().Format(time.RFC3339Nano),
+		Src: Address(s.Src), Dst: Address(s.Dst), Unseen: s.Unseen, CTState: s.CTState, Time: s.Time.UTC().Format(time.RFC3339Nano),
 	}
 	if s.Table != ConntrackTable {
 		out.Variant = s.Variant.String()

@@ -34,7 +34,10 @@ type Step struct {
 	// Src and Dst are the addresses after the step. The port is 0 for
 	// protocols that have none.
 	Src, Dst netip.AddrPort
-	CTState  CTState
+	// Unseen says that the step rewrites an address and that nothing shows what
+	// it is afterwards: Src and Dst are those before it.
+	Unseen  bool
+	CTState CTState
 	// Time is the kernel's own stamp where it gives one (PREROUTING, INPUT and
 	// FORWARD), else the moment the event was read, never later than the next step's.
 	Time time.Time

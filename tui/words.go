@@ -134,6 +134,8 @@ func (w words) rewrites(walk trace.Walk, s trace.Step) string {
 	v := w.m.Verdict
 	text := v.Other
 	switch {
+	case s.Unseen:
+		text = choose(s.Verdict.RewritesSource(s.Hook), v.UnseenSrc, v.UnseenDst)
 	case s.Verdict == trace.DNAT:
 		text = v.DNAT
 	case s.Verdict == trace.SNAT:
@@ -145,7 +147,7 @@ func (w words) rewrites(walk trace.Walk, s trace.Step) string {
 	case s.Verdict == trace.Netmap:
 		text = choose(s.Verdict.RewritesSource(s.Hook), v.NetmapSrc, v.NetmapDst)
 	}
-	return fill(text, "src", named(walk, s.Src), "dst", named(walk, s.Dst), "verdict", string(s.Verdict))
+	return fill(text, "src", named(walk, s.Src), "dst", named(walk, s.Dst), "verdict", string(s.Verdict), "out", s.Out)
 }
 
 func (w words) conntrack(walk trace.Walk, i int) string {

@@ -20,6 +20,12 @@ func TestVerdictWords(t *testing.T) {
 		step trace.Step
 		want string
 	}{
+		{with(func(s *trace.Step) {
+			s.Table, s.Hook, s.Rule, s.Verdict, s.Unseen = trace.NAT, trace.Postrouting, 1, trace.Masquerade, true
+		}),
+			"MASQUERADE: source rewritten on leaving by docker0; to what is not seen here"},
+		{with(func(s *trace.Step) { s.Table, s.Rule, s.Verdict, s.Unseen = trace.NAT, 1, trace.Redirect, true }),
+			"REDIRECT: destination rewritten; to what is not seen here"},
 		{with(func(s *trace.Step) { s.Verdict = trace.Continue }), "enters chain FORWARD of table filter"},
 		{with(func(s *trace.Step) { s.Rule, s.Verdict, s.Target = 1, trace.Continue, "LOG" }), "LOG: goes on with the next rule"},
 		{with(func(s *trace.Step) { s.Rule, s.Verdict, s.Text = 1, trace.Continue, "-A FORWARD -p tcp" }), "no target: counted, goes on with the next rule"},
@@ -42,7 +48,7 @@ func TestVerdictWords(t *testing.T) {
 		{with(func(s *trace.Step) { s.Rule, s.Verdict = 2, trace.Redirect }), "REDIRECT: destination rewritten to 172.17.0.2:80, this machine itself"},
 		{with(func(s *trace.Step) { s.Rule, s.Verdict, s.Hook = 2, trace.Netmap, trace.Postrouting }), "NETMAP: source rewritten to 192.168.23.1:46478"},
 		{with(func(s *trace.Step) { s.Rule, s.Verdict = 2, "NFQUEUE" }), "NFQUEUE: the target decides what becomes of the packet"},
-		{with(func(s *trace.Step) { s.Table, s.Chain = trace.ConntrackTable, "" }), "conntrack: addresses rewritten as for the first packet of the connection"},
+		{with(func(s *trace.Step) { s.Table, s.Chain = trace.ConntrackTable, "" }), "conntrack: addresses rewritten, not by a rule that was seen to do so: by one that an earlier packet met, or by a native nft chain"},
 		{with(func(s *trace.Step) {
 			s.Table, s.Chain, s.Verdict = trace.ConntrackTable, "", trace.DNAT
 			s.Remembered = &trace.Remembered{Walk: 1, Node: "host", Table: trace.NAT, Chain: "DOCKER", Rule: 2}

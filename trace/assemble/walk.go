@@ -232,12 +232,17 @@ func (b *builder) rewritten(before, after trace.Event) {
 	}
 	for i := len(b.steps) - 1; i >= 0 && b.steps[i].Node == before.Node && b.steps[i].Hook == before.Hook; i-- {
 		if s := b.steps[i]; s.Table == trace.NAT && s.Rule > 0 && s.Verdict.Rewrites() {
+			said := t
+			said.to, _ = told(s, t.from, t.to)
 			for j := i; j < len(b.steps); j++ {
-				b.steps[j].Src, b.steps[j].Dst = t.to.src, t.to.dst
+				b.steps[j].Src, b.steps[j].Dst = said.to.src, said.to.dst
 			}
-			t.table, t.chain, t.rule, t.verdict = s.Table, s.Chain, s.Rule, s.Verdict
-			b.walk.flow.remember(t)
-			return
+			said.table, said.chain, said.rule, said.verdict = s.Table, s.Chain, s.Rule, s.Verdict
+			b.walk.flow.remember(said)
+			if t.from = said.to; t.from == t.to {
+				return
+			}
+			break // something else did the rest
 		}
 	}
 	step := trace.Step{
@@ -257,31 +262,46 @@ func (b *builder) rewritten(before, after trace.Event) {
 }
 
 // unseen says what a last rule of the nat table made of the packet where no
-// later event shows it, as far as the rule's text tells: one address, and
-// perhaps one port.
+// later event shows it, as far as the rule's text tells.
 func (b *builder) unseen() {
 	if len(b.steps) == 0 {
 		return
 	}
 	s := &b.steps[len(b.steps)-1]
-	option, field := "--to-destination", &s.Dst
-	switch s.Verdict {
-	case trace.DNAT:
-	case trace.SNAT:
-		option, field = "--to-source", &s.Src
-	default:
+	if s.Table != trace.NAT || s.Rule == 0 || !s.Verdict.Rewrites() {
 		return
 	}
-	words := strings.Fields(s.Text)
+	to, ok := told(*s, pair{s.Src, s.Dst}, pair{s.Src, s.Dst})
+	s.Src, s.Dst, s.Unseen = to.src, to.dst, !ok
+}
+
+// told is what a rule of the nat table makes of addresses. Where its text names
+// one address, and perhaps one port, that is certain (ok), but for a port that it
+// leaves open; otherwise it is what was seen.
+func told(rule trace.Step, from, seen pair) (to pair, ok bool) {
+	option, before, after := "--to-destination", from.dst, seen.dst
+	if rule.Verdict == trace.SNAT {
+		option, before, after = "--to-source", from.src, seen.src
+	}
+	words := strings.Fields(rule.Text)
 	i := slices.Index(words, option)
-	if s.Table != trace.NAT || i < 0 || i+1 == len(words) {
-		return
+	if i < 0 || i+1 == len(words) {
+		return seen, false
 	}
-	if to, err := netip.ParseAddrPort(words[i+1]); err == nil {
-		*field = to
-	} else if to, err := netip.ParseAddr(words[i+1]); err == nil {
-		*field = netip.AddrPortFrom(to, field.Port())
+	address, err := netip.ParseAddrPort(words[i+1])
+	if err != nil {
+		addr, err := netip.ParseAddr(words[i+1])
+		if err != nil {
+			return seen, false
+		}
+		if address = netip.AddrPortFrom(addr, before.Port()); addr == after.Addr() {
+			address = after
+		}
 	}
+	if rule.Verdict == trace.SNAT {
+		return pair{address, from.dst}, true
+	}
+	return pair{from.src, address}, true
 }
 
 // undoneOnLeaving adds what connection tracking does to a reply behind the last

@@ -27,7 +27,7 @@ type entry struct {
 
 const (
 	// again is how long a daemon is left alone that did not answer.
-	again = 5 * time.Second
+	again = 2 * time.Second
 	// remember is how long a container's name outlives it: the walks of its last
 	// packets are still to be shown. An address that somebody else has by then has
 	// the new name.
