@@ -41,7 +41,10 @@ const (
 	second = time.Second
 	// patienceEvents is how many events, for each walk that may begin in a second,
 	// may come of packets that are not followed before listening stops.
-	patienceEvents = 50
+	patienceEvents = 20
+	// behind is how many events wait when more is said than can be read. What
+	// becomes of the packets that are followed is among them already.
+	behind = 256
 	// shortestMute is how long nobody listens at least: what other processors were
 	// about to say when listening stopped must not be taken for something new.
 	shortestMute = 50 * time.Millisecond
@@ -78,7 +81,7 @@ func (l *limiter) add(e arrival) {
 	switch most := patienceEvents * l.rate; {
 	case l.events > 2*most: // what was said before listening stopped takes too long
 		l.cut(time.Time{})
-	case l.events > most:
+	case l.events > most, len(l.trace.events) > behind:
 		l.mute(time.Now())
 	}
 }

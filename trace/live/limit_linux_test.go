@@ -284,3 +284,36 @@ func await(t testing.TB, what string, yes func() bool) {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
+
+// BenchmarkFlood is how many datagrams a second a host takes in from a neighbour
+// while nobody traces it, while a trace follows 100 packets a second, and while
+// one follows all of them, by turns. The numbers are those of the best turns: what
+// else the machine does only ever takes away.
+func BenchmarkFlood(b *testing.B) {
+	const turn = time.Second
+	for _, variant := range []string{"nft", "legacy"} {
+		b.Run(variant, func(b *testing.B) {
+			labtest.NeedIptables(b, variant)
+			l := labtest.Build(b, flooded(), variant)
+			best := map[string]float64{}
+			flood := func(how string) {
+				begin := time.Now()
+				sent := blast(b, l.Node("client"), "192.168.23.149:7", func() bool { return time.Since(begin) > turn })
+				best[how] = max(best[how], float64(sent)/time.Since(begin).Seconds())
+			}
+			for b.Loop() {
+				flood("untraced")
+				for how, rate := range map[string]int{"limited": 100, "unlimited": 0} {
+					tr := startLimited(b, l, variant, "", rate)
+					flood(how)
+					tr.close(b)
+				}
+			}
+			for how := range best {
+				b.ReportMetric(best[how], how+"/s")
+			}
+			b.ReportMetric(best["limited"]/best["untraced"], "limited-ratio")
+			b.ReportMetric(best["unlimited"]/best["untraced"], "unlimited-ratio")
+		})
+	}
+}
