@@ -148,6 +148,7 @@ func (m *model) take(walks []trace.Walk) tea.Cmd {
 		m.player.take(w)
 		m.w.variant = variantOf(w, m.w.variant)
 	}
+	m.cursor = max(0, m.cursor-m.player.forget())
 	m.followCursor()
 	if m.ticking {
 		return nil
