@@ -100,8 +100,7 @@ func (c container) name() string {
 // answers on the socket, nothing else gets to a terminal.
 var proper = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$`)
 
-// list asks for the running containers' addresses. An address that two of them
-// have, on networks of their own, tells nothing and is left out.
+// list asks for the running containers' names by their addresses.
 func (c client) list(ctx context.Context) (map[netip.Addr]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -110,8 +109,14 @@ func (c client) list(ctx context.Context) (map[netip.Addr]string, error) {
 		return nil, err
 	}
 	defer body.Close()
+	return readList(io.LimitReader(body, longest))
+}
+
+// readList reads a list of containers. An address that two of them have, on
+// networks of their own, tells nothing and is left out.
+func readList(r io.Reader) (map[netip.Addr]string, error) {
 	var all []container
-	if err := json.NewDecoder(io.LimitReader(body, longest)).Decode(&all); err != nil {
+	if err := json.NewDecoder(r).Decode(&all); err != nil {
 		return nil, fmt.Errorf("reading Docker's list of containers: %w", err)
 	}
 	names, ambiguous := map[netip.Addr]string{}, map[netip.Addr]bool{}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -165,4 +166,20 @@ func TestSocket(t *testing.T) {
 			t.Errorf("DOCKER_HOST=%s: %q, want %q", host, got, want)
 		}
 	}
+}
+
+func FuzzReadList(f *testing.F) {
+	f.Add("[" + running("web", "172.17.0.2", "2001:db8::2") + "]")
+	f.Add(`[{"Names":["/\u001b[2J"],"NetworkSettings":{"Networks":null}}]`)
+	f.Fuzz(func(t *testing.T, list string) {
+		names, err := readList(strings.NewReader(list))
+		if err != nil {
+			return
+		}
+		for addr, name := range names {
+			if !addr.IsValid() || !proper.MatchString(name) {
+				t.Errorf("%q has the name %q", addr, name)
+			}
+		}
+	})
 }
