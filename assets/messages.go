@@ -35,6 +35,8 @@ type Verdicts struct {
 	DNAT, SNAT           string
 	Masquerade, Redirect string
 	NetmapDst, NetmapSrc string
+	// UnseenDst and UnseenSrc are said of a rewriting whose result nothing shows.
+	UnseenDst, UnseenSrc string
 	// Reached: it cannot be told whether the rule matched.
 	Reached, Other string
 	// What connection tracking does on its own; the last is for a rewriting
@@ -90,6 +92,7 @@ type Screen struct {
 	Ended                        string
 	Request, Sending, Failed     string
 	Losses                       string
+	LeftOut                      string
 	TooSmall                     string
 	AlsoThere                    string
 }
@@ -140,9 +143,9 @@ type Plain struct {
 	// Answers is said of a reset or an ICMP error.
 	Answers string
 	// What the request brought: Status with an HTTP status, Answered without
-	// one, NoAnswer with an error. Lost is about events, and is said when there
-	// are any.
-	Status, Answered, NoAnswer, Lost string
+	// one, NoAnswer with an error. Lost is about events, LeftOut about packets;
+	// they are said when there are any.
+	Status, Answered, NoAnswer, Lost, LeftOut string
 	// A rule that was passed over: for a reason that cannot be told, because of
 	// what the packet had, and because it had nothing of the kind.
 	NotMatched, NotMatchedWhy, NotMatchedNone string

@@ -28,10 +28,12 @@ const (
 	Ask
 	Matched
 	Unmatched
+	// Tally only counts: its events say nothing of a packet's way. See Probe.Counts.
+	Tally
 )
 
 func (k ProbeKind) String() string {
-	return [...]string{"enter", "match", "reach", "passed", "end", "ask", "matched", "unmatched"}[k]
+	return [...]string{"enter", "match", "reach", "passed", "end", "ask", "matched", "unmatched", "tally"}[k]
 }
 
 // Probe is a place in a ruleset that reports the packets that come by.
@@ -58,10 +60,24 @@ type Probe struct {
 	// from the conntrack match.
 	CTState   CTState
 	Direction Direction
+	// Counts is what a packet that comes by the probe adds to the number of
+	// packets of its namespace: 1 where packets begin, -1 at a Tally of those
+	// that began elsewhere before (they came in by the loopback interface), and 0
+	// at every other probe.
+	Counts int
 }
 
 // Base says whether the probe stands in a base chain.
 func (p Probe) Base() bool { return p.Policy != "" }
+
+// Begins says whether the event counts a packet that begins its way through the
+// namespace: one from the loopback interface has begun in OUTPUT.
+func (e Event) Begins() bool {
+	return e.Probe.Counts > 0 && !(e.Hook == Prerouting && e.In == Loopback)
+}
+
+// Loopback is the name of the loopback interface.
+const Loopback = "lo"
 
 // Event is one report of a probe.
 type Event struct {
@@ -72,6 +88,8 @@ type Event struct {
 	In, Out, PhysIn, PhysOut string
 	Mark                     uint32 // the packet's mark (skb->mark) before the rule
 	Packet                   Packet
+	// Missed is how many of the namespace's events were lost directly before this one.
+	Missed int
 	// Time is when the packet was there, by the kernel's clock when
 	// KernelTime is set, else when the event was read.
 	Time       time.Time

@@ -24,8 +24,10 @@ type packetJSON struct {
 	Family   string  `json:"family"`
 	Proto    string  `json:"proto"`
 	Src      string  `json:"src"`
+	SrcName  string  `json:"srcname,omitempty"`
 	SrcPort  *uint16 `json:"sport,omitempty"`
 	Dst      string  `json:"dst"`
+	DstName  string  `json:"dstname,omitempty"`
 	DstPort  *uint16 `json:"dport,omitempty"`
 	Flags    string  `json:"flags,omitempty"`
 	ICMPType *uint8  `json:"icmptype,omitempty"`
@@ -49,7 +51,10 @@ type stepJSON struct {
 	PhysIn     string          `json:"physin,omitempty"`
 	PhysOut    string          `json:"physout,omitempty"`
 	Src        string          `json:"src"`
+	SrcName    string          `json:"srcname,omitempty"`
 	Dst        string          `json:"dst"`
+	DstName    string          `json:"dstname,omitempty"`
+	Unseen     bool            `json:"unseen,omitempty"`
 	CTState    CTState         `json:"ctstate"`
 	Remembered *rememberedJSON `json:"remembered,omitempty"`
 	Time       string          `json:"time"`
@@ -80,8 +85,10 @@ func (w Walk) MarshalJSON() ([]byte, error) {
 		Type: "walk", ID: w.ID, Flow: w.Flow, Direction: w.Direction, Answers: w.Answers,
 		Packet: w.Packet.json(), Steps: make([]stepJSON, len(w.Steps)), Outcome: w.Outcome,
 	}
+	out.Packet.SrcName, out.Packet.DstName = w.Names[w.Packet.Src.Addr()], w.Names[w.Packet.Dst.Addr()]
 	for i, s := range w.Steps {
 		out.Steps[i] = s.json()
+		out.Steps[i].SrcName, out.Steps[i].DstName = w.Names[s.Src.Addr()], w.Names[s.Dst.Addr()]
 	}
 	if s, ok := w.EndStep(); ok {
 		out.End = &endJSON{s.Node, s.Hook.String(), s.Table, s.Chain, s.Rule, s.Verdict, s.Policy}
@@ -111,7 +118,7 @@ func (s Step) json() stepJSON {
 	out := stepJSON{
 		Node: s.Node, Hook: s.Hook.String(), Table: s.Table, Chain: s.Chain, Rule: s.Rule, Text: s.Text,
 		Verdict: s.Verdict, Target: s.Target, Policy: s.Policy, In: s.In, Out: s.Out, PhysIn: s.PhysIn, PhysOut: s.PhysOut,
-		Src: Address(s.Src), Dst: Address(s.Dst), CTState: s.CTState, Time: s.Time.UTC().Format(time.RFC3339Nano),
+		Src: Address(s.Src), Dst: Address(s.Dst), Unseen: s.Unseen, CTState: s.CTState, Time: s.Time.UTC().Format(time.RFC3339Nano),
 	}
 	if s.Table != ConntrackTable {
 		out.Variant = s.Variant.String()

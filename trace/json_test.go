@@ -13,6 +13,7 @@ func TestWalkJSON(t *testing.T) {
 	at := netip.MustParseAddrPort
 	w := Walk{
 		ID: 2, Flow: 1, Direction: Reply, Outcome: Delivered, End: 1,
+		Names: map[netip.Addr]string{netip.MustParseAddr("172.17.0.2"): "web"},
 		Packet: Packet{
 			Family: IPv4, Proto: TCP, Src: at("172.17.0.2:80"), Dst: at("192.168.23.1:46478"), Flags: SYN | ACK, Length: 60,
 		},
@@ -39,6 +40,7 @@ func TestWalkJSON(t *testing.T) {
     "family": "ipv4",
     "proto": "tcp",
     "src": "172.17.0.2",
+    "srcname": "web",
     "sport": 80,
     "dst": "192.168.23.1",
     "dport": 46478,

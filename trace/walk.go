@@ -2,6 +2,7 @@ package trace
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -33,7 +34,10 @@ type Step struct {
 	// Src and Dst are the addresses after the step. The port is 0 for
 	// protocols that have none.
 	Src, Dst netip.AddrPort
-	CTState  CTState
+	// Unseen says that the step rewrites an address and that nothing shows what
+	// it is afterwards: Src and Dst are those before it.
+	Unseen  bool
+	CTState CTState
 	// Time is the kernel's own stamp where it gives one (PREROUTING, INPUT and
 	// FORWARD), else the moment the event was read, never later than the next step's.
 	Time time.Time
@@ -84,6 +88,19 @@ type Walk struct {
 	// End is the index in Steps of the step that decided the outcome, -1
 	// while there is none.
 	End int
+	// Names holds what is known to be behind addresses of the walk, such as the
+	// names of containers. They are not ours, and may hold anything.
+	Names map[netip.Addr]string
+}
+
+// Addresses lists the addresses that the packet had on its walk, each once.
+func (w Walk) Addresses() []netip.Addr {
+	all := []netip.Addr{w.Packet.Src.Addr(), w.Packet.Dst.Addr()}
+	for _, s := range w.Steps {
+		all = append(all, s.Src.Addr(), s.Dst.Addr())
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
 }
 
 // Done says whether the walk has come to its end.

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"strings"
+
 	"packetwalk/lab"
 	"packetwalk/trace"
 )
@@ -43,12 +45,24 @@ func (m *model) playback() []span {
 func (m *model) drawStatus(g *grid, r rect) {
 	text, l := m.status()
 	room := r.w - 2
-	if m.losses > 0 {
-		lost := "⚠ " + fill(m.w.m.Screen.Losses, "n", utoa(m.losses))
-		g.text(r.x+r.w-1-width(lost), r.y, lost, warningLook)
-		room -= width(lost) + 2
+	if missing := m.missing(); missing != "" {
+		missing = fit("⚠ "+missing, room)
+		g.text(r.x+r.w-1-width(missing), r.y, missing, warningLook)
+		room = max(0, room-width(missing)-2)
 	}
 	g.text(r.x+1, r.y, fit(clean(text), room), l)
+}
+
+// missing says what is not shown.
+func (m *model) missing() string {
+	var parts []string
+	if m.losses > 0 {
+		parts = append(parts, fill(m.w.m.Screen.Losses, "n", utoa(m.losses)))
+	}
+	if m.leftOut > 0 {
+		parts = append(parts, fill(m.w.m.Screen.LeftOut, "n", utoa(m.leftOut), "rate", itoa(m.cfg.Rate)))
+	}
+	return strings.Join(parts, " · ")
 }
 
 func (m *model) status() (string, look) {

@@ -39,6 +39,10 @@ type Config struct {
 	Request string
 	// Losses counts the events lost so far. May be nil.
 	Losses func() uint64
+	// LeftOut counts the packets that were not followed so far because more walks
+	// would have begun than Rate allows a second. May be nil.
+	LeftOut func() uint64
+	Rate    int
 }
 
 // focus is the panel that the scroll keys go to.
@@ -81,6 +85,7 @@ type model struct {
 	sending bool
 	sendErr error
 	losses  uint64
+	leftOut uint64
 	ended   bool // no more walks will come
 }
 
@@ -94,6 +99,8 @@ type (
 	sentMsg struct{ err error }
 	// lossesMsg is the number of events lost so far.
 	lossesMsg uint64
+	// leftOutMsg is the number of packets left out so far.
+	leftOutMsg uint64
 	// tickMsg is the player's clock.
 	tickMsg struct{ generation int }
 )
@@ -122,6 +129,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.ended = true
 	case lossesMsg:
 		m.losses = uint64(msg)
+	case leftOutMsg:
+		m.leftOut = uint64(msg)
 	case sentMsg:
 		m.sending, m.sendErr = false, msg.err
 	case tickMsg:
@@ -139,6 +148,7 @@ func (m *model) take(walks []trace.Walk) tea.Cmd {
 		m.player.take(w)
 		m.w.variant = variantOf(w, m.w.variant)
 	}
+	m.cursor = max(0, m.cursor-m.player.forget())
 	m.followCursor()
 	if m.ticking {
 		return nil

@@ -343,6 +343,10 @@ func TestLosses(t *testing.T) {
 	if m.Update(lossesMsg(3)); !strings.Contains(m.frame(), "3 events lost") {
 		t.Error("losses are not shown")
 	}
+	m.cfg.Rate = 100
+	if m.Update(leftOutMsg(12345)); !strings.Contains(m.frame(), "3 events lost · 12345 packets left out, beyond 100/s") {
+		t.Error("what is left out is not shown")
+	}
 }
 
 func TestLightBackground(t *testing.T) {
@@ -361,5 +365,29 @@ func TestView(t *testing.T) {
 	v := newTestModel(t, "en", 80, 24).View()
 	if !v.AltScreen || v.WindowTitle != "packetwalk: Publish a container's port" {
 		t.Errorf("alternate screen %v, title %q", v.AltScreen, v.WindowTitle)
+	}
+}
+
+// A trace may go on for days: the oldest walks make room, but for the one that
+// is played. The cursor stays on its walk.
+func TestOldWalksAreForgotten(t *testing.T) {
+	walk := func(id int) trace.Walk {
+		w := synWalk()
+		w.ID = id
+		return w
+	}
+	m := newTestModel(t, "en", 80, 24, walk(1))
+	for id := 2; id <= mostWalks; id++ {
+		m.player.take(walk(id))
+	}
+	m.player.step, m.focus, m.cursor = 2, onWalks, 99
+	for id := mostWalks + 1; id <= mostWalks+10; id++ {
+		m.Update(walksMsg{[]trace.Walk{walk(id)}})
+	}
+	if w, ok := m.player.walk(); len(m.player.walks) != mostWalks || !ok || w.ID != 1 || m.player.step != 2 {
+		t.Errorf("%d walks are kept, walk %d is played; want %d and walk 1", len(m.player.walks), w.ID, mostWalks)
+	}
+	if got := m.player.walks[m.cursor].ID; got != 100 {
+		t.Errorf("the cursor is on walk %d, want 100", got)
 	}
 }

@@ -91,11 +91,11 @@ func (p packetPanel) head(walk trace.Walk, s trace.Step, w int, roomy bool) []li
 func (p packetPanel) address(label string, labels, w int, walk trace.Walk, at int, of func(trace.Step) netip.AddrPort, first netip.AddrPort) []line {
 	now := of(walk.Steps[at])
 	if !now.IsValid() || now == first {
-		return fieldLines(label, labels, w, addr(first), plainLook)
+		return fieldLines(label, labels, w, named(walk, first), plainLook)
 	}
-	lines := fieldLines(label, labels, w, addr(first), softLook)
-	change := "→ " + addr(now) + " (" + p.cause(walk, at, of, first) + ")"
-	if labels+1+width(addr(first))+1+width(change) <= w {
+	lines := fieldLines(label, labels, w, named(walk, first), softLook)
+	change := "→ " + named(walk, now) + " (" + p.cause(walk, at, of, first) + ")"
+	if labels+1+width(named(walk, first))+1+width(change) <= w {
 		lines[0].spans = append(lines[0].spans, span{" " + change, changedLook})
 		return lines
 	}

@@ -31,7 +31,7 @@ func (p *Plain) Walk(w trace.Walk) error {
 		direction = "?"
 	}
 	b.WriteString(fill(m.Walk, "id", itoa(w.ID), "flow", itoa(w.Flow), "direction", direction,
-		"packet", words.packet(w.Packet), "src", addr(w.Packet.Src), "dst", addr(w.Packet.Dst)) + "\n")
+		"packet", words.packet(w.Packet), "src", named(w, w.Packet.Src), "dst", named(w, w.Packet.Dst)) + "\n")
 	if w.Answers > 0 {
 		b.WriteString("  " + fill(m.Answers, "walk", itoa(w.Answers)) + "\n")
 	}
@@ -71,6 +71,15 @@ func (p *Plain) Lost(n uint64) error {
 		return nil
 	}
 	return p.line(fill(newWords(p.Lang).m.Plain.Lost, "lost", strconv.FormatUint(n, 10)))
+}
+
+// LeftOut prints how many packets were not followed so far because more than rate
+// walks would have begun in a second, if any were.
+func (p *Plain) LeftOut(n uint64, rate int) error {
+	if n == 0 {
+		return nil
+	}
+	return p.line(fill(newWords(p.Lang).m.Plain.LeftOut, "left", strconv.FormatUint(n, 10), "rate", itoa(rate)))
 }
 
 func (p *Plain) line(text string) error {

@@ -72,6 +72,24 @@ func (p *player) take(w trace.Walk) {
 	}
 }
 
+// mostWalks is how many walks are kept: a trace may go on for days.
+const mostWalks = 2000
+
+// forget drops the oldest walks when there are too many, but for the one being
+// played, and returns how many places the others have moved up.
+func (p *player) forget() (moved int) {
+	moved = len(p.walks) - mostWalks
+	if moved <= 0 {
+		return 0
+	}
+	played := p.walks[p.current]
+	p.walks = slices.Delete(p.walks, 0, moved)
+	if p.current -= moved; p.current < 0 {
+		p.current, p.walks[0] = 0, played
+	}
+	return moved
+}
+
 // open goes to the first step of a walk.
 func (p *player) open(i int) {
 	p.current, p.step, p.frame, p.held = i, 0, 0, false

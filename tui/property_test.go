@@ -84,7 +84,7 @@ func TestSizesInUse(t *testing.T) {
 	for _, lang := range []string{"en", "zh"} {
 		for _, size := range []struct{ w, h int }{{80, 24}, {120, 36}, {200, 50}, {200, 24}, {80, 60}, {300, 90}} {
 			m := newTestModel(t, lang, size.w, size.h, fixtureWalks()...)
-			m.losses = 12
+			m.losses, m.leftOut = 12, 3456789
 			checkWalks(t, m, true)
 			m.help = true
 			checkFrame(t, m, "help")

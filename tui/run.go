@@ -11,8 +11,8 @@ import (
 	"packetwalk/trace"
 )
 
-// lossesEvery is how often the count of lost events is looked at.
-const lossesEvery = time.Second
+// countEvery is how often the counts of what is not shown are looked at.
+const countEvery = time.Second
 
 // Run sends the request and shows the program on the terminal until the user
 // quits or ctx ends; neither is an error. When it returns, nothing of it runs any more: Send has
@@ -34,7 +34,8 @@ func run(ctx context.Context, c Config, options ...tea.ProgramOption) error {
 	p := tea.NewProgram(newModel(c, send), options...)
 	var feeders sync.WaitGroup
 	feeders.Go(func() { feedWalks(ctx, c.Walks, p.Send) })
-	feeders.Go(func() { feedLosses(ctx, c.Losses, p.Send) })
+	feeders.Go(func() { feedCount(ctx, c.Losses, func(n uint64) { p.Send(lossesMsg(n)) }) })
+	feeders.Go(func() { feedCount(ctx, c.LeftOut, func(n uint64) { p.Send(leftOutMsg(n)) }) })
 	feeders.Go(func() { serve(ctx, c.Send, requests, p.Send) })
 	_, err := p.Run()
 	cancel()
@@ -93,18 +94,18 @@ func drain(batch []trace.Walk, walks <-chan trace.Walk) (latest []trace.Walk, op
 	}
 }
 
-// feedLosses passes the count of lost events on whenever it grew.
-func feedLosses(ctx context.Context, losses func() uint64, send func(tea.Msg)) {
-	if losses == nil {
+// feedCount passes a count on whenever it has changed.
+func feedCount(ctx context.Context, count func() uint64, send func(uint64)) {
+	if count == nil {
 		return
 	}
-	t := time.NewTicker(lossesEvery)
+	t := time.NewTicker(countEvery)
 	defer t.Stop()
 	var told uint64
 	for {
-		if n := losses(); n != told {
+		if n := count(); n != told {
 			told = n
-			send(lossesMsg(n))
+			send(n)
 		}
 		select {
 		case <-ctx.Done():

@@ -61,7 +61,7 @@ func TestFeedersEndWithTheContext(t *testing.T) {
 	failure := errors.New("refused")
 	var wg sync.WaitGroup
 	wg.Go(func() { feedWalks(ctx, make(chan trace.Walk), b.send) })
-	wg.Go(func() { feedLosses(ctx, lost.Load, b.send) })
+	wg.Go(func() { feedCount(ctx, lost.Load, func(n uint64) { b.send(lossesMsg(n)) }) })
 	wg.Go(func() { serve(ctx, func(context.Context) error { return failure }, requests, b.send) })
 	requests <- struct{}{}
 	<-b.came

@@ -110,7 +110,7 @@ func (p walksPanel) entry(i int, w trace.Walk, c columns, room int) []line {
 	}
 	lines := []line{l}
 	if c.src == 0 && p.focused && i == p.cursor {
-		for _, t := range wrap(addr(w.Packet.Src)+" → "+addr(w.Packet.Dst), room-2, 2) {
+		for _, t := range wrap(named(w, w.Packet.Src)+" → "+named(w, w.Packet.Dst), room-2, 2) {
 			lines = append(lines, textLine("  "+t, softLook))
 		}
 	}

@@ -20,6 +20,15 @@ type words struct {
 
 func newWords(lang string) words { return words{m: assets.For(lang)} }
 
+// named is an address with what is known to be behind it.
+func named(w trace.Walk, a netip.AddrPort) string {
+	name := w.Names[a.Addr()]
+	if name == "" {
+		return addr(a)
+	}
+	return addr(a) + " (" + clean(name) + ")"
+}
+
 // addr is an address as people write it: without the port where there is none.
 func addr(a netip.AddrPort) string {
 	switch {
@@ -90,7 +99,7 @@ func (w words) verdict(walk trace.Walk, i int) string {
 	case trace.Reached:
 		return v.Reached
 	}
-	return w.rewrites(s)
+	return w.rewrites(walk, s)
 }
 
 func (w words) goesOn(s trace.Step) string {
@@ -121,10 +130,12 @@ func (w words) returns(walk trace.Walk, i int) string {
 	return fill(v.ReturnTo, "chain", to)
 }
 
-func (w words) rewrites(s trace.Step) string {
+func (w words) rewrites(walk trace.Walk, s trace.Step) string {
 	v := w.m.Verdict
 	text := v.Other
 	switch {
+	case s.Unseen:
+		text = choose(s.Verdict.RewritesSource(s.Hook), v.UnseenSrc, v.UnseenDst)
 	case s.Verdict == trace.DNAT:
 		text = v.DNAT
 	case s.Verdict == trace.SNAT:
@@ -136,7 +147,7 @@ func (w words) rewrites(s trace.Step) string {
 	case s.Verdict == trace.Netmap:
 		text = choose(s.Verdict.RewritesSource(s.Hook), v.NetmapSrc, v.NetmapDst)
 	}
-	return fill(text, "src", addr(s.Src), "dst", addr(s.Dst), "verdict", string(s.Verdict))
+	return fill(text, "src", named(walk, s.Src), "dst", named(walk, s.Dst), "verdict", string(s.Verdict), "out", s.Out)
 }
 
 func (w words) conntrack(walk trace.Walk, i int) string {

@@ -2,6 +2,8 @@ package tui
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"packetwalk/trace"
@@ -18,6 +20,12 @@ func TestVerdictWords(t *testing.T) {
 		step trace.Step
 		want string
 	}{
+		{with(func(s *trace.Step) {
+			s.Table, s.Hook, s.Rule, s.Verdict, s.Unseen = trace.NAT, trace.Postrouting, 1, trace.Masquerade, true
+		}),
+			"MASQUERADE: source rewritten on leaving by docker0; to what is not seen here"},
+		{with(func(s *trace.Step) { s.Table, s.Rule, s.Verdict, s.Unseen = trace.NAT, 1, trace.Redirect, true }),
+			"REDIRECT: destination rewritten; to what is not seen here"},
 		{with(func(s *trace.Step) { s.Verdict = trace.Continue }), "enters chain FORWARD of table filter"},
 		{with(func(s *trace.Step) { s.Rule, s.Verdict, s.Target = 1, trace.Continue, "LOG" }), "LOG: goes on with the next rule"},
 		{with(func(s *trace.Step) { s.Rule, s.Verdict, s.Text = 1, trace.Continue, "-A FORWARD -p tcp" }), "no target: counted, goes on with the next rule"},
@@ -40,7 +48,7 @@ func TestVerdictWords(t *testing.T) {
 		{with(func(s *trace.Step) { s.Rule, s.Verdict = 2, trace.Redirect }), "REDIRECT: destination rewritten to 172.17.0.2:80, this machine itself"},
 		{with(func(s *trace.Step) { s.Rule, s.Verdict, s.Hook = 2, trace.Netmap, trace.Postrouting }), "NETMAP: source rewritten to 192.168.23.1:46478"},
 		{with(func(s *trace.Step) { s.Rule, s.Verdict = 2, "NFQUEUE" }), "NFQUEUE: the target decides what becomes of the packet"},
-		{with(func(s *trace.Step) { s.Table, s.Chain = trace.ConntrackTable, "" }), "conntrack: addresses rewritten as for the first packet of the connection"},
+		{with(func(s *trace.Step) { s.Table, s.Chain = trace.ConntrackTable, "" }), "conntrack: addresses rewritten, not by a rule that was seen to do so: by one that an earlier packet met, or by a native nft chain"},
 		{with(func(s *trace.Step) {
 			s.Table, s.Chain, s.Verdict = trace.ConntrackTable, "", trace.DNAT
 			s.Remembered = &trace.Remembered{Walk: 1, Node: "host", Table: trace.NAT, Chain: "DOCKER", Rule: 2}
@@ -73,7 +81,7 @@ func TestOutcomeWords(t *testing.T) {
 		{trace.Dropped, policy, "dropped in host by the policy of filter/FORWARD"},
 		{trace.Rejected, rule, "rejected in host by filter/FORWARD rule 3"},
 		{trace.Lost, conntrack, "lost in host after conntrack in PREROUTING, outside netfilter: at the routing decision (no route, forwarding off, reverse path filter …)"},
-		{trace.Unfinished, rule, "unfinished: the trace ended before the walk did"},
+		{trace.Unfinished, rule, "unfinished: the trace ended, or came to its rate limit, before the walk did"},
 		{"", rule, "on its way"},
 	} {
 		w := trace.Walk{Steps: []trace.Step{c.end}, Outcome: c.o, End: 0}
@@ -128,5 +136,32 @@ func TestReturnAfterGoto(t *testing.T) {
 	}
 	if got := callers(steps, 3); len(got) != 0 {
 		t.Errorf("after the RETURN %d calls are left", len(got))
+	}
+}
+
+// Names come from outside: what is in them must not reach the terminal as it is.
+func TestNames(t *testing.T) {
+	w := synWalk()
+	container := netip.MustParseAddr("172.17.0.2")
+	w.Names = map[netip.Addr]string{container: "web\x1b[2J"}
+	const want = "172.17.0.2:80 (web\uFFFD[2J)"
+	i := slices.IndexFunc(w.Steps, func(s trace.Step) bool { return s.Verdict == trace.DNAT })
+	if got := newWords("en").verdict(w, i); got != "DNAT: destination rewritten to "+want {
+		t.Errorf("the verdict is %q", got)
+	}
+	var b strings.Builder
+	if err := (&Plain{W: &b, Lang: "en"}).Walk(w); err != nil {
+		t.Fatal(err)
+	}
+	m := newTestModel(t, "en", 200, 50, w)
+	m.player.step = i
+	for what, text := range map[string]string{"the plain text": b.String(), "the screen": m.frame()} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s does not name the container:\n%s", what, text)
+		}
+	}
+	w.Names[container] = strings.Repeat("a-very-long-name-", 12)
+	for _, size := range []struct{ w, h int }{{80, 24}, {120, 36}} {
+		checkWalks(t, newTestModel(t, "en", size.w, size.h, w), false)
 	}
 }

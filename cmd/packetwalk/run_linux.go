@@ -171,6 +171,9 @@ type printer interface {
 	walk(trace.Walk) error
 	// answer prints what a request brought.
 	answer(c lab.Client, answer lab.Response, err error) error
+	// leftOut prints how many packets were not followed so far because of a limit
+	// on how many walks may begin in a second.
+	leftOut(n uint64, rate int) error
 	// lost prints how many events were lost.
 	lost(n uint64) error
 }
@@ -201,6 +204,8 @@ func (p plainPrinter) answer(c lab.Client, answer lab.Response, err error) error
 	return p.Answer(tui.Answer{Request: c.Command(), Status: answer.Status, Bytes: len(answer.Body), RTT: answer.RTT, Err: err})
 }
 
+func (p plainPrinter) leftOut(n uint64, rate int) error { return p.LeftOut(n, rate) }
+
 func (p plainPrinter) lost(n uint64) error { return p.Lost(n) }
 
 // jsonPrinter prints one object a line; docs/json.md describes them.
@@ -215,6 +220,17 @@ func (p jsonPrinter) walk(w trace.Walk) error {
 		err = p.Encode(passedJSON(w, over))
 	}
 	return err
+}
+
+func (p jsonPrinter) leftOut(n uint64, rate int) error {
+	if n == 0 {
+		return nil
+	}
+	return p.Encode(struct {
+		Type    string `json:"type"`
+		Packets uint64 `json:"packets"`
+		Rate    int    `json:"rate"`
+	}{"left-out", n, rate})
 }
 
 func (p jsonPrinter) lost(n uint64) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ type traceFlags struct {
 	filter filter.Filter
 	count  int
 	over   time.Duration
+	rate   int
 	netns  []string
 }
 
@@ -40,6 +42,7 @@ func newTrace() *cobra.Command {
 	f := cmd.Flags()
 	f.Int("count", 0, "end after so many walks (0: no limit)")
 	f.Duration("for", 0, "end after this time, for example 30s (0: no limit)")
+	f.Int("rate", defaultRate, "follow at most so many packets a second, and count the others (0: no limit; the host then pays for every packet)")
 	f.StringArray("netns", nil, "trace this network namespace (a name of ip netns, or a process ID) instead of the machine's own; can be repeated")
 	return cmd
 }
@@ -57,8 +60,21 @@ func readTraceFlags(cmd *cobra.Command, args []string) (traceFlags, error) {
 	t.count, _ = f.GetInt("count")
 	t.over, _ = f.GetDuration("for")
 	t.netns, _ = f.GetStringArray("netns")
+	t.rate, _ = f.GetInt("rate")
+	switch {
+	case t.rate < 0:
+		return t, usageError{fmt.Errorf("--rate %d: expected a number of packets a second, or 0 for no limit", t.rate)}
+	case t.count < 0:
+		return t, usageError{fmt.Errorf("--count %d: expected a number of walks, or 0 for no limit", t.count)}
+	case t.over < 0:
+		return t, usageError{fmt.Errorf("--for %v: expected a time such as 30s, or 0 for no limit", t.over)}
+	}
 	return t, nil
 }
+
+// defaultRate is how many walks may begin in a second if nothing else is said:
+// far more than anybody can read, and few enough that a busy machine does not feel it.
+const defaultRate = 100
 
 func newClean() *cobra.Command {
 	cmd := &cobra.Command{

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"packetwalk/lab"
 	"packetwalk/trace"
+	"packetwalk/trace/docker"
 	"packetwalk/trace/live"
 	"packetwalk/trace/nflog"
 	"packetwalk/tui"
@@ -72,7 +75,9 @@ func traceMachine(ctx context.Context, flags traceFlags) error {
 	for _, w := range warnings {
 		fmt.Fprintln(os.Stderr, "packetwalk:", w)
 	}
-	t, err := startTrace(ctx, all, flags)
+	name, close := containerNames(flags)
+	defer close()
+	t, err := startTrace(ctx, all, flags, name)
 	if err != nil {
 		return err
 	}
@@ -87,13 +92,26 @@ func traceMachine(ctx context.Context, flags traceFlags) error {
 	return printTrace(ctx, t, os.Stdout, flags)
 }
 
-func startTrace(ctx context.Context, all []machine, flags traceFlags) (*live.Trace, error) {
+// containerNames begins to ask Docker what its containers are called. Another
+// network namespace may have the same addresses for something else.
+func containerNames(flags traceFlags) (name func(netip.Addr) string, close func()) {
+	socket := docker.Socket(os.Getenv)
+	if len(flags.netns) > 0 || socket == "" {
+		return nil, func() {}
+	}
+	names := docker.Watch(socket)
+	return names.Of, names.Close
+}
+
+func startTrace(ctx context.Context, all []machine, flags traceFlags, name func(netip.Addr) string) (*live.Trace, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program, for the guard: %w", err)
 	}
 	config := live.Config{
 		Finished: flags.view() != viewTUI,
+		Rate:     flags.rate,
+		Name:     name,
 		Options: nflog.Options{
 			Guard:  func(run string, backends []nflog.Backend) []string { return guardCommand(self, run, backends) },
 			Report: func(err error) { fmt.Fprintln(os.Stderr, "packetwalk:", err) },
@@ -114,25 +132,42 @@ func printTrace(ctx context.Context, t *live.Trace, w io.Writer, flags traceFlag
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	printed := make(chan error, 1)
-	go func() {
-		var err error
-		n := 0
-		for walk := range t.Walks() {
-			if err != nil || flags.count > 0 && n >= flags.count || !flags.filter.Crossed(walk) {
-				continue
-			}
-			if err = out.walk(walk); err != nil {
-				cancel()
-			}
-			if n++; n == flags.count {
-				cancel()
-			}
-		}
-		printed <- err
-	}()
+	go func() { printed <- printWalks(t, out, flags, cancel) }()
 	<-ctx.Done()
 	err := errors.Join(t.Close(context.WithoutCancel(ctx)), <-printed)
-	return errors.Join(err, out.lost(t.Lost()))
+	return errors.Join(err, out.leftOut(t.LeftOut(), flags.rate), out.lost(t.Lost()))
+}
+
+// tellEvery is how often it is told that packets were left out, while they are.
+const tellEvery = time.Second
+
+// printWalks prints walks until there are no more, and calls enough when there
+// were as many as wanted, or when they cannot be printed.
+func printWalks(t *live.Trace, out printer, flags traceFlags, enough func()) (err error) {
+	ticker := time.NewTicker(tellEvery)
+	defer ticker.Stop()
+	var told uint64
+	for n := 0; ; {
+		full := err != nil || flags.count > 0 && n >= flags.count
+		select {
+		case walk, open := <-t.Walks():
+			switch {
+			case !open:
+				return err
+			case full || !flags.filter.Crossed(walk):
+				continue
+			}
+			err = out.walk(walk)
+			n++
+		case <-ticker.C:
+			if left := t.LeftOut(); left != told && !full {
+				told, err = left, out.leftOut(left, flags.rate)
+			}
+		}
+		if err != nil || n == flags.count && n > 0 {
+			enough()
+		}
+	}
 }
 
 // drawTrace shows walks on the terminal until the user ends it.
@@ -144,6 +179,7 @@ func drawTrace(ctx context.Context, t *live.Trace, all []machine, flags traceFla
 	err := tui.Run(ctx, tui.Config{
 		Title: strings.TrimSpace("trace " + flags.filter.String()), Lang: flags.lang, Topology: topology, Rulesets: t.Rules(trace.IPv4),
 		Variant: t.Variant(all[0].name), Walks: t.Walks(), Losses: t.Lost,
+		LeftOut: t.LeftOut, Rate: flags.rate,
 	})
 	return errors.Join(err, t.Abandon(context.WithoutCancel(ctx)))
 }

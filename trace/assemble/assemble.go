@@ -19,8 +19,8 @@ import (
 type Port struct{ Node, Interface string }
 
 // Node is a traced network namespace: the tables that are probed, with all
-// their base chains, by variant of iptables.
-type Node map[trace.Variant][]trace.Table
+// their base chains, by address family and variant of iptables.
+type Node map[trace.Family]map[trace.Variant][]trace.Table
 
 // Config says what is traced and how it is wired. Durations that are zero get
 // their defaults.
@@ -30,6 +30,12 @@ type Config struct {
 	Segments map[Port]int
 	// Nodes says, by node, what is probed.
 	Nodes map[string]Node
+
+	// Limit is how many walks are begun before the assembler is Full; 0 for no limit.
+	Limit int
+	// Early says whether the probes in front of connection tracking report such a
+	// packet. Nil where they report every packet.
+	Early func(trace.Packet) bool
 
 	// Reorder is how long the beginning of a leg waits for the end of the one
 	// before it, or for that of a bridge in between, and a walk that is done for those that began before it: events
@@ -89,6 +95,7 @@ type Assembler struct {
 	orphans []*leg
 	// forgot is when forget last ran.
 	forgot time.Time
+	limit  limit
 }
 
 // New makes an Assembler.
@@ -111,12 +118,15 @@ func (a *Assembler) Add(e trace.Event, now time.Time) {
 	l := a.legOf(e)
 	l.add(e, now)
 	switch {
+	case l.skipped:
+		return
 	case l.walk != nil:
 		a.grown(l.walk, now)
 		a.learn(l, l.entries[len(l.entries)-1:])
 	case len(l.entries) == 1:
 		a.place(l)
 	}
+	a.count(l)
 	a.adopt(l)
 	if l.walk != nil {
 		a.settle(l.walk, now)
@@ -154,9 +164,14 @@ func (a *Assembler) place(l *leg) {
 	a.orphans = append(a.orphans, l)
 }
 
-// begin makes a walk that starts with the leg.
+// begin makes a walk that starts with the leg, if it may start one.
 func (a *Assembler) begin(l *leg) {
-	l.walk = &walk{flow: a.flows.of(l.first.Packet), legs: []*leg{l}}
+	if !a.mayBegin(l) {
+		a.skip(l)
+		return
+	}
+	l.walk = &walk{flow: a.flows.of(l.first.Packet), legs: []*leg{l}, round: a.limit.round}
+	a.limit.begun++
 	a.walks = append(a.walks, l.walk)
 	l.walk.flow.add(l.walk)
 	a.grown(l.walk, l.touched)
@@ -256,19 +271,28 @@ func (a *Assembler) forget(now time.Time) {
 		if !w.shown || now.Sub(w.last().touched) < rememberWalk {
 			return false
 		}
-		for _, l := range w.legs {
-			rest := slices.DeleteFunc(a.legs[l.id()], func(o *leg) bool { return o == l })
-			if a.legs[l.id()] = rest; len(rest) == 0 {
-				delete(a.legs, l.id())
-			}
-		}
+		a.drop(w.legs)
+		w.slim()
 		return true
 	})
+	a.forgetSkipped(now)
 	a.flows.forget(now.Add(-rememberFlow))
 }
 
+// drop makes that no event is taken for one of the legs any more.
+func (a *Assembler) drop(legs []*leg) {
+	for _, l := range legs {
+		rest := slices.DeleteFunc(a.legs[l.id()], func(o *leg) bool { return o == l })
+		if a.legs[l.id()] = rest; len(rest) == 0 {
+			delete(a.legs, l.id())
+		}
+	}
+}
+
 // Empty says whether nothing is left to decide or to forget.
-func (a *Assembler) Empty() bool { return len(a.walks) == 0 && len(a.orphans) == 0 }
+func (a *Assembler) Empty() bool {
+	return len(a.walks) == 0 && len(a.orphans) == 0 && len(a.limit.skipped) == 0
+}
 
 // Finish ends the trace: walks that are under way become unfinished.
 func (a *Assembler) Finish() {

@@ -38,7 +38,7 @@ var epoch = time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)
 func newScript(t testing.TB) *script {
 	nodes := map[string]Node{}
 	for _, n := range []string{"client", "host", "c1"} {
-		nodes[n] = Node{trace.Legacy: trace.Tables()}
+		nodes[n] = Node{trace.IPv4: {trace.Legacy: trace.Tables()}}
 	}
 	return &script{t: t, now: epoch, a: New(Config{
 		Nodes: nodes,
@@ -436,8 +436,10 @@ func TestWalkWaitsForTheMiddle(t *testing.T) {
 	s.events(`
 		host PREROUTING raw/PREROUTING empty in=wan
 		host PREROUTING mangle/PREROUTING empty ct=NEW
+		host PREROUTING nat/PREROUTING empty
 		host POSTROUTING mangle/POSTROUTING empty out=docker0
 		c1 PREROUTING mangle/PREROUTING empty in=eth0 ct=NEW
+		c1 PREROUTING nat/PREROUTING empty
 		c1 INPUT security/INPUT empty
 		c1 INPUT nat/INPUT empty
 	`)
@@ -445,8 +447,8 @@ func TestWalkWaitsForTheMiddle(t *testing.T) {
 	s.expect()
 	s.events("host POSTROUTING nat/POSTROUTING empty out=docker0")
 	s.wait(10 * time.Millisecond)
-	if got := s.walks(); len(got) != 8 || got[4] != "host nat/POSTROUTING 0 ACCEPT (policy)" {
-		t.Errorf("%q, want one walk of seven steps", got)
+	if got := s.walks(); len(got) != 10 || got[5] != "host nat/POSTROUTING 0 ACCEPT (policy)" {
+		t.Errorf("%q, want one walk of nine steps", got)
 	}
 }
 
@@ -588,7 +590,7 @@ func TestLostEventLeavesTheWalkWhole(t *testing.T) {
 // In nf_tables the security table comes after source NAT at INPUT.
 func TestVariantDecidesTheOrder(t *testing.T) {
 	s := newScript(t)
-	s.a.config.Nodes["host"] = Node{trace.NFTables: trace.Tables()}
+	s.a.config.Nodes["host"] = Node{trace.IPv4: {trace.NFTables: trace.Tables()}}
 	s.variant = trace.NFTables
 	s.packet(1, trace.SYN, "192.0.2.1:4000", "192.168.23.149:80")
 	s.events("host INPUT filter/INPUT empty in=wan\nhost INPUT nat/INPUT empty\nhost INPUT security/INPUT empty")
@@ -601,7 +603,7 @@ func TestVariantDecidesTheOrder(t *testing.T) {
 func TestBothVariants(t *testing.T) {
 	for _, order := range [][]trace.Variant{{trace.Legacy, trace.NFTables}, {trace.NFTables, trace.Legacy}} {
 		s := newScript(t)
-		s.a.config.Nodes["host"] = Node{trace.Legacy: {trace.Filter}, trace.NFTables: {trace.Filter}}
+		s.a.config.Nodes["host"] = Node{trace.IPv4: {trace.Legacy: {trace.Filter}, trace.NFTables: {trace.Filter}}}
 		s.packet(1, trace.SYN, "192.0.2.1:4000", "192.168.23.149:80")
 		s.variant = order[0]
 		s.events("host INPUT filter/INPUT empty in=wan")
@@ -659,4 +661,18 @@ func BenchmarkAdd(b *testing.B) {
 			s.a.Take(s.now, true)
 		}
 	}
+}
+
+// The families have their own tables: what only IPv6 packets visit is not
+// waited for.
+func TestFamiliesHaveTheirOwnTables(t *testing.T) {
+	s := newScript(t)
+	s.a.config.Nodes["host"] = Node{
+		trace.IPv4: {trace.Legacy: {trace.Mangle, trace.Filter}},
+		trace.IPv6: {trace.NFTables: trace.Tables()},
+	}
+	s.packet(1, trace.ACK, "192.0.2.1:4000", "192.168.23.149:80")
+	s.events("host INPUT mangle/INPUT empty in=wan\nhost INPUT filter/INPUT empty")
+	s.wait(10 * time.Millisecond)
+	s.expect("walk 1 flow 1: delivered", "host mangle/INPUT 0 ACCEPT (policy)", "host filter/INPUT 0 ACCEPT (policy)")
 }

@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"packetwalk/trace"
@@ -36,6 +37,12 @@ const rememberWalks = 16
 func (f *flow) add(w *walk) {
 	f.walks = append(f.walks, w)
 	f.walks = f.walks[max(0, len(f.walks)-rememberWalks):]
+}
+
+// drop takes a walk out that is not followed any more.
+func (f *flow) drop(w *walk) {
+	f.walks = slices.DeleteFunc(f.walks, func(v *walk) bool { return v == w })
+	f.rewrites = slices.DeleteFunc(f.rewrites, func(t translation) bool { return t.walk == w })
 }
 
 // tuple is a connection's addresses without a direction: the smaller comes first.

@@ -17,6 +17,8 @@ type leg struct {
 	touched time.Time // when the newest was
 	walk    *walk
 	next    *leg
+	// skipped says that the packet is not followed; see Assembler.Full.
+	skipped bool
 
 	at station
 	// visited holds the stations of the current hook.
@@ -36,6 +38,8 @@ type leg struct {
 
 	ctstate   trace.CTState
 	direction trace.Direction
+	// translated says that the packet has visited a nat table.
+	translated bool
 }
 
 // station is one of the tables of a hook.
@@ -175,6 +179,7 @@ func (l *leg) arrive(s station) {
 		l.visited = nil
 	}
 	l.at = s
+	l.translated = l.translated || s.table == trace.NAT
 	if !slices.Contains(l.visited, s) {
 		l.visited = append(l.visited, s)
 	}
@@ -272,6 +277,15 @@ func (l *leg) applyPolicy(e trace.Event) {
 	}
 }
 
+// settled says whether it is clear that the packet visits no nat table any more,
+// whatever its state: its connection's first packet settles both addresses, so
+// one that was not asked about its destination is not asked about its source
+// (nf_nat_inet_fn in net/netfilter/nf_nat_core.c). It is how every packet of a
+// connection goes that nobody answers, after the first.
+func (l *leg) settled() bool {
+	return !l.translated && (l.first.Hook == trace.Prerouting && l.at.hook != trace.Prerouting || l.first.Hook == trace.Output && l.at.hook != trace.Output)
+}
+
 // complete says whether the packet has passed every probed table of its hook.
 // maybe says that all that can still come is a visit to the nat table, which
 // only packets that open a connection make, and not all of those.
@@ -290,7 +304,7 @@ func (l *leg) complete(probed map[trace.Variant][]trace.Table) (complete, maybe 
 			switch l.ctstate {
 			case trace.Established, trace.Invalid, trace.Untracked:
 			default:
-				maybe = true
+				maybe = maybe || !l.settled()
 			}
 		}
 	}

@@ -20,6 +20,24 @@ type walk struct {
 	changed bool
 	since   time.Time
 	shown   bool
+	// counted is how many packets it accounts for, and round the number of times
+	// that the assembler had become full before; see Followed and Full.
+	counted, round int
+	// slimmed holds what is still asked for when the walk is forgotten.
+	slimmed *slimmed
+}
+
+// slimmed is what other walks of the flow may ask of a walk that is forgotten.
+type slimmed struct {
+	began     time.Time
+	direction trace.Direction
+}
+
+// slim drops the events and steps of a walk that nothing comes for any more: the
+// flow remembers it for longer.
+func (w *walk) slim() {
+	w.slimmed = &slimmed{w.began(), w.direction()}
+	w.legs = []*leg{{node: w.first().node, first: w.first().first}}
 }
 
 func (w *walk) first() *leg { return w.legs[0] }
@@ -29,6 +47,9 @@ func (w *walk) last() *leg { return w.legs[len(w.legs)-1] }
 // began is when the packet was first seen. Only the kernel's own times compare
 // across namespaces; the time when an event was read stands in for them.
 func (w *walk) began() time.Time {
+	if w.slimmed != nil {
+		return w.slimmed.began
+	}
 	for _, l := range w.legs {
 		for _, e := range l.entries {
 			if e.event.KernelTime {
@@ -93,9 +114,14 @@ func (a *Assembler) outcome(l *leg, now time.Time) trace.Outcome {
 	return ""
 }
 
+// probed are the tables that report the leg's packet.
+func (a *Assembler) probed(l *leg) map[trace.Variant][]trace.Table {
+	return a.config.Nodes[l.node][l.first.Packet.Family]
+}
+
 // passed says whether the packet has passed every table of the hook it is at.
 func (a *Assembler) passed(l *leg, now time.Time) bool {
-	complete, maybe := l.complete(a.config.Nodes[l.node])
+	complete, maybe := l.complete(a.probed(l))
 	return complete || maybe && now.Sub(l.touched) >= a.config.Settle
 }
 
@@ -122,6 +148,9 @@ func (a *Assembler) draw(w *walk) trace.Walk {
 
 // direction is that of the first namespace which knows it.
 func (w *walk) direction() trace.Direction {
+	if w.slimmed != nil {
+		return w.slimmed.direction
+	}
 	for _, l := range w.legs {
 		if l.direction != "" {
 			return l.direction
@@ -144,6 +173,7 @@ func (w *walk) refuses() *walk {
 		case v == w || q.Refuses() || !v.began().Before(w.began()):
 		case p.Embedded != nil && (q.Proto != p.Embedded.Proto || q.Seq != p.Embedded.Seq):
 		case p.Embedded == nil && v.direction() == w.direction():
+		case v.round != w.round && !names(p, q): // packets in between were not followed
 		default:
 			found = v
 		}
@@ -212,12 +242,17 @@ func (b *builder) rewritten(before, after trace.Event) {
 	}
 	for i := len(b.steps) - 1; i >= 0 && b.steps[i].Node == before.Node && b.steps[i].Hook == before.Hook; i-- {
 		if s := b.steps[i]; s.Table == trace.NAT && s.Rule > 0 && s.Verdict.Rewrites() {
+			said := t
+			said.to, _ = told(s, t.from, t.to)
 			for j := i; j < len(b.steps); j++ {
-				b.steps[j].Src, b.steps[j].Dst = t.to.src, t.to.dst
+				b.steps[j].Src, b.steps[j].Dst = said.to.src, said.to.dst
 			}
-			t.table, t.chain, t.rule, t.verdict = s.Table, s.Chain, s.Rule, s.Verdict
-			b.walk.flow.remember(t)
-			return
+			said.table, said.chain, said.rule, said.verdict = s.Table, s.Chain, s.Rule, s.Verdict
+			b.walk.flow.remember(said)
+			if t.from = said.to; t.from == t.to {
+				return
+			}
+			break // something else did the rest
 		}
 	}
 	step := trace.Step{
@@ -237,31 +272,46 @@ func (b *builder) rewritten(before, after trace.Event) {
 }
 
 // unseen says what a last rule of the nat table made of the packet where no
-// later event shows it, as far as the rule's text tells: one address, and
-// perhaps one port.
+// later event shows it, as far as the rule's text tells.
 func (b *builder) unseen() {
 	if len(b.steps) == 0 {
 		return
 	}
 	s := &b.steps[len(b.steps)-1]
-	option, field := "--to-destination", &s.Dst
-	switch s.Verdict {
-	case trace.DNAT:
-	case trace.SNAT:
-		option, field = "--to-source", &s.Src
-	default:
+	if s.Table != trace.NAT || s.Rule == 0 || !s.Verdict.Rewrites() {
 		return
 	}
-	words := strings.Fields(s.Text)
+	to, ok := told(*s, pair{s.Src, s.Dst}, pair{s.Src, s.Dst})
+	s.Src, s.Dst, s.Unseen = to.src, to.dst, !ok
+}
+
+// told is what a rule of the nat table makes of addresses. Where its text names
+// one address, and perhaps one port, that is certain (ok), but for a port that it
+// leaves open; otherwise it is what was seen.
+func told(rule trace.Step, from, seen pair) (to pair, ok bool) {
+	option, before, after := "--to-destination", from.dst, seen.dst
+	if rule.Verdict == trace.SNAT {
+		option, before, after = "--to-source", from.src, seen.src
+	}
+	words := strings.Fields(rule.Text)
 	i := slices.Index(words, option)
-	if s.Table != trace.NAT || i < 0 || i+1 == len(words) {
-		return
+	if i < 0 || i+1 == len(words) {
+		return seen, false
 	}
-	if to, err := netip.ParseAddrPort(words[i+1]); err == nil {
-		*field = to
-	} else if to, err := netip.ParseAddr(words[i+1]); err == nil {
-		*field = netip.AddrPortFrom(to, field.Port())
+	address, err := netip.ParseAddrPort(words[i+1])
+	if err != nil {
+		addr, err := netip.ParseAddr(words[i+1])
+		if err != nil {
+			return seen, false
+		}
+		if address = netip.AddrPortFrom(addr, before.Port()); addr == after.Addr() {
+			address = after
+		}
 	}
+	if rule.Verdict == trace.SNAT {
+		return pair{address, from.dst}, true
+	}
+	return pair{from.src, address}, true
 }
 
 // undoneOnLeaving adds what connection tracking does to a reply behind the last

@@ -1,5 +1,7 @@
 package assemble
 
+import "packetwalk/trace"
+
 // Rewire replaces the segments, as the wires between nodes are others now. What
 // is under way goes on by the new ones.
 func (a *Assembler) Rewire(segments map[Port]int) {
@@ -25,7 +27,7 @@ func (a *Assembler) wired(out, in Port) bool {
 
 // connected says whether two ports are on one segment.
 func (a *Assembler) connected(out, in Port) bool {
-	if out.Interface == loopback || in.Interface == loopback {
+	if out.Interface == trace.Loopback || in.Interface == trace.Loopback {
 		return out == in
 	}
 	s, ok := a.config.Segments[out]
@@ -45,11 +47,9 @@ func (a *Assembler) bridged(out, in Port) bool {
 	return false
 }
 
-const loopback = "lo"
-
 // heardFromOthers says whether a traced node can have sent what comes in by a
 // port, and can hear what leaves by it.
-func (a *Assembler) heardFromOthers(p Port) bool { return p.Interface == loopback || a.shared[p] }
+func (a *Assembler) heardFromOthers(p Port) bool { return p.Interface == trace.Loopback || a.shared[p] }
 
 // giveUpWaiting decides where a leg belongs that came in by a wire, when no leg
 // that is directly before it will come any more: behind one from which a silent

@@ -11,7 +11,7 @@ import (
 func twoContainers(t testing.TB) *script {
 	s := newScript(t)
 	s.a = New(Config{
-		Nodes: map[string]Node{"host": {trace.Legacy: trace.Tables()}, "c1": {trace.Legacy: trace.Tables()}, "c2": {trace.Legacy: trace.Tables()}},
+		Nodes: map[string]Node{"host": {trace.IPv4: {trace.Legacy: trace.Tables()}}, "c1": {trace.IPv4: {trace.Legacy: trace.Tables()}}, "c2": {trace.IPv4: {trace.Legacy: trace.Tables()}}},
 		Segments: map[Port]int{
 			{"host", "br0"}: 1, {"host", "veth1"}: 1, {"host", "veth2"}: 1, {"c1", "eth0"}: 1, {"c2", "eth0"}: 1,
 		},

@@ -26,10 +26,11 @@ const image = "busybox:local"
 
 // daemon is a running dockerd, and how to ask it.
 type daemon struct {
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when it has ended, and err says how
-	err  error
-	env  []string // of its clients
+	cmd    *exec.Cmd
+	socket string
+	gone   chan struct{} // closed when it has ended, and err says how
+	err    error
+	env    []string // of its clients
 }
 
 // startDaemon starts dockerd in a node, with everything that it writes in
@@ -41,8 +42,9 @@ func startDaemon(t *testing.T, n *lab.Namespace) *daemon {
 	must(t, err)
 	socket := "unix://" + filepath.Join(run, "docker.sock")
 	d := &daemon{
-		gone: make(chan struct{}),
-		env:  append(os.Environ(), "DOCKER_HOST="+socket, "DOCKER_CONFIG="+t.TempDir()),
+		socket: filepath.Join(run, "docker.sock"),
+		gone:   make(chan struct{}),
+		env:    append(os.Environ(), "DOCKER_HOST="+socket, "DOCKER_CONFIG="+t.TempDir()),
 		cmd: exec.Command("dockerd", "--host", socket, "--pidfile", filepath.Join(run, "docker.pid"),
 			"--data-root", t.TempDir(), "--exec-root", filepath.Join(run, "exec"),
 			// Neither needs anything of the machine: no file system but the one

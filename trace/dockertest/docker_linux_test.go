@@ -20,6 +20,7 @@ import (
 	"packetwalk/lab/labtest"
 	"packetwalk/trace"
 	"packetwalk/trace/assemble"
+	"packetwalk/trace/docker"
 	"packetwalk/trace/nflog"
 	"packetwalk/trace/ruleset"
 )
@@ -62,9 +63,16 @@ func TestDocker(t *testing.T) {
 	d.serve(t, "web", webPort)
 	await(t, "the web server", func() bool { return answers(t, l, "web") })
 	before := save(t, host)
+	names := docker.Watch(d.socket)
+	defer names.Close()
+	called := func(name, address string) {
+		t.Helper()
+		await(t, "Docker to say who has "+address, func() bool { return names.Of(netip.MustParseAddr(address)) == name })
+	}
 
 	tr := start(t, l)
 	address := d.address(t, "web")
+	called("web", address)
 	tr.checkNumbers(t, tr.checkSYN(t, "web", webPort, address))
 	requests := 0
 	for done := comeAndGo(t, d, 1, 19); !closed(done); requests++ {
@@ -78,6 +86,7 @@ func TestDocker(t *testing.T) {
 	if took := time.Since(begin); took > followWithin {
 		t.Errorf("the rules of a new container were followed after %v", took)
 	}
+	called("late", d.address(t, "late"))
 	tr.checkNumbers(t, tr.checkSYN(t, "late", latePort, d.address(t, "late")))
 	d.docker(t, "rm", "--force", "late")
 	await(t, "the rules to be known again as they were", func() bool { return tr.knows(t, before) })

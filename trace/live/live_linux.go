@@ -5,6 +5,7 @@ package live
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,12 @@ type Config struct {
 	// Finished asks for walks that have come to their end only, each once.
 	// Otherwise a walk is delivered whenever it has grown.
 	Finished bool
+	// Rate is how many walks may begin in a second. Packets beyond that are not
+	// followed but counted; see LeftOut. 0 for no limit.
+	Rate int
+	// Name is what is known to be behind an address, for trace.Walk.Names; empty
+	// for nothing. Nil where nothing is known.
+	Name func(netip.Addr) string
 	// Options are those of every tracer; where they name no run, one is made.
 	Options nflog.Options
 	// Changed is called with the name of a node whose ruleset others have
@@ -33,6 +40,7 @@ type Config struct {
 // Trace is a running trace.
 type Trace struct {
 	tracers []*nflog.Tracer
+	name    func(netip.Addr) string
 	walks   chan trace.Walk
 	events  chan arrival
 	wires   chan map[assemble.Port]int
@@ -43,6 +51,8 @@ type Trace struct {
 	quiet time.Time  // since when nothing has happened
 	busy  bool
 	idle  chan struct{} // closed and replaced whenever quiet or busy changes
+
+	left leftOut
 }
 
 type arrival struct {
@@ -54,6 +64,7 @@ type arrival struct {
 // one target fails, the probes of the others are removed again.
 func Start(ctx context.Context, c Config) (*Trace, error) {
 	t := &Trace{
+		name:    c.Name,
 		tracers: make([]*nflog.Tracer, len(c.Targets)),
 		walks:   make(chan trace.Walk, 256),
 		events:  make(chan arrival, 4096),
@@ -65,6 +76,7 @@ func Start(ctx context.Context, c Config) (*Trace, error) {
 	if c.Options.Run == "" {
 		c.Options.Run = nflog.NewRun()
 	}
+	c.Targets = counted(c.Targets, c.Rate > 0)
 	if err := t.attach(ctx, c); err != nil {
 		return nil, errors.Join(err, t.Close(context.WithoutCancel(ctx)))
 	}
@@ -72,8 +84,11 @@ func Start(ctx context.Context, c Config) (*Trace, error) {
 	for _, tr := range t.tracers {
 		nodes[tr.Node()] = tr.Probed()
 	}
-	a := assemble.New(assemble.Config{Segments: c.Segments, Nodes: nodes})
-	t.ended.Go(func() { t.assemble(a, c.Finished) })
+	a := assemble.New(assemble.Config{Segments: c.Segments, Nodes: nodes, Limit: c.Rate, Early: early(c.Targets)})
+	t.ended.Go(func() { t.assemble(a, c.Finished, newLimiter(t, a, c)) })
+	if c.Rate > 0 {
+		t.left.begin(t, c.Options.Report)
+	}
 	return t, nil
 }
 
@@ -94,6 +109,7 @@ func (t *Trace) attach(ctx context.Context, c Config) error {
 }
 
 func (t *Trace) receive(e trace.Event) {
+	t.left.unjudged.Add(int64(e.Missed))
 	select {
 	case t.events <- arrival{e, time.Now()}:
 	case <-t.stop:
@@ -125,15 +141,16 @@ func (t *Trace) Rules(family trace.Family) map[string]ruleset.Ruleset {
 	return rules
 }
 
-// Lost counts the events that the kernel could not deliver.
+// Lost counts the events that the kernel could not deliver, but for those that
+// were not wanted because of the limit.
 func (t *Trace) Lost() uint64 {
-	var n uint64
+	var n int64
 	for _, tr := range t.tracers {
 		if tr != nil {
-			n += tr.Lost()
+			n += int64(tr.Lost())
 		}
 	}
-	return n
+	return uint64(max(0, n-t.left.excused.Load()-t.left.unjudged.Load()))
 }
 
 const (
@@ -147,7 +164,7 @@ const (
 )
 
 // assemble runs until stop is closed, then ends the walks that are under way.
-func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
+func (t *Trace) assemble(a *assemble.Assembler, finished bool, l *limiter) {
 	defer close(t.walks)
 	timer := time.NewTimer(idleTick)
 	defer timer.Stop()
@@ -155,7 +172,7 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
 	for {
 		select {
 		case e := <-t.events:
-			a.Add(e.event, e.at)
+			l.add(e)
 			t.note(e.at, true)
 			if len(t.events) > 0 {
 				continue // take what is there before drawing walks up
@@ -165,14 +182,14 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
 		case <-timer.C:
 			// Time that passes while a reader is behind says nothing about packets.
 			if now := time.Now(); !t.pending() || now.Sub(ticked) > backlog {
-				a.Tick(now)
+				l.tick(now)
 				ticked = now
 			}
 		case <-t.stop:
 			for len(t.events) > 0 {
-				e := <-t.events
-				a.Add(e.event, e.at)
+				l.add(<-t.events)
 			}
+			l.end()
 			a.Finish()
 			t.deliver(a, finished)
 			return
@@ -181,7 +198,7 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
 		waiting := a.Waiting(finished)
 		t.note(time.Time{}, waiting)
 		switch {
-		case waiting:
+		case waiting || l.waiting():
 			timer.Reset(tick)
 		case !a.Empty():
 			timer.Reset(idleTick)
@@ -190,8 +207,27 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
 }
 
 func (t *Trace) deliver(a *assemble.Assembler, finished bool) {
+	t.left.followed.Store(int64(a.Followed()))
 	for _, w := range a.Take(time.Now(), finished) {
+		t.addNames(&w)
 		t.walks <- w
+	}
+}
+
+// addNames notes what is behind the walk's addresses.
+func (t *Trace) addNames(w *trace.Walk) {
+	if t.name == nil {
+		return
+	}
+	for _, addr := range w.Addresses() {
+		name := t.name(addr)
+		if name == "" {
+			continue
+		}
+		if w.Names == nil {
+			w.Names = map[netip.Addr]string{}
+		}
+		w.Names[addr] = name
 	}
 }
 
@@ -251,6 +287,7 @@ func (t *Trace) Abandon(ctx context.Context) error {
 
 // Close removes the probes and ends the trace. It can be repeated.
 func (t *Trace) Close(ctx context.Context) error {
+	counting := t.left.end(ctx, t)
 	errs := make([]error, len(t.tracers))
 	var wg sync.WaitGroup
 	for i, tr := range t.tracers {
@@ -267,5 +304,6 @@ func (t *Trace) Close(ctx context.Context) error {
 	}
 	t.mu.Unlock()
 	t.ended.Wait()
-	return errors.Join(errs...)
+	t.left.settle()
+	return errors.Join(append(errs, counting)...)
 }

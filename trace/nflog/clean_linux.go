@@ -16,7 +16,7 @@ type Leftover struct {
 }
 
 // Leftovers finds the probes of dead runs in the rulesets of the network
-// namespace: of those whose NFLOG group has no reader.
+// namespace: those whose NFLOG group has no reader and nobody who claims it.
 func Leftovers(ctx context.Context, ns Namespace, backends []Backend) ([]Leftover, error) {
 	var found []Leftover
 	err := ns.Do(func() (err error) {
@@ -51,7 +51,7 @@ func leftovers(ctx context.Context, backends []Backend) ([]Leftover, error) {
 			return nil, err
 		}
 		eachProbe(rules, func(_ place, r ruleset.Rule, p Prefix) {
-			if group, ok := probeGroup(r); ok && read[group] {
+			if group, ok := probeGroup(r); ok && (read[group] || read[claimOf(group)]) {
 				alive[p.Run] = true
 				return
 			}

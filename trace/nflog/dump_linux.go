@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"packetwalk/trace"
@@ -22,13 +23,14 @@ const dumpBuffer = 32 << 10
 // errInterrupted says that the rules changed while they were dumped.
 var errInterrupted = errors.New("the rules changed while they were listed")
 
-// dumpRules calls f with the attributes of every nf_tables rule of a family.
-func dumpRules(family trace.Family, f func(rule []byte) error) error {
+// dumpRules calls f with the attributes of every nf_tables rule of a family, or
+// of the table and chain that further attributes name.
+func dumpRules(family trace.Family, f func(rule []byte) error, of ...netlink.Attribute) error {
 	const patience = 5
 	var err error
 	for range patience {
 		var rules [][]byte
-		if rules, err = dump(family); err == nil {
+		if rules, err = dump(family, of); err == nil {
 			for _, r := range rules {
 				if err := f(r); err != nil {
 					return err
@@ -44,13 +46,13 @@ func dumpRules(family trace.Family, f func(rule []byte) error) error {
 }
 
 // dump reads all rules, or fails where they changed meanwhile.
-func dump(family trace.Family) ([][]byte, error) {
+func dump(family trace.Family, of []netlink.Attribute) ([][]byte, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(fd)
-	if err := unix.Sendto(fd, dumpRequest(family), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(fd, dumpRequest(family, of), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, os.NewSyscallError("sendto", err)
 	}
 	var rules [][]byte
@@ -85,16 +87,21 @@ func dump(family trace.Family) ([][]byte, error) {
 // sizeofNfgenmsg is the size of struct nfgenmsg (include/uapi/linux/netfilter/nfnetlink.h).
 const sizeofNfgenmsg = 4
 
-// dumpRequest asks for every rule of a family.
-func dumpRequest(family trace.Family) []byte {
+// dumpRequest asks for every rule of a family that has the attributes.
+func dumpRequest(family trace.Family, of []netlink.Attribute) []byte {
+	attrs, err := netlink.MarshalAttributes(of)
+	if err != nil {
+		panic(err) // names of tables and chains are never too long for an attribute
+	}
 	h := unix.NlMsghdr{
-		Len:  unix.SizeofNlMsghdr + sizeofNfgenmsg,
+		Len:  uint32(unix.SizeofNlMsghdr + sizeofNfgenmsg + len(attrs)),
 		Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Flags: unix.NLM_F_REQUEST | unix.NLM_F_DUMP,
 	}
 	var b bytes.Buffer
 	// Writing to a buffer does not fail.
 	_ = binary.Write(&b, binary.NativeEndian, h)
 	b.Write([]byte{byte(nftFamily(family)), unix.NFNETLINK_V0, 0, 0})
+	b.Write(attrs)
 	return b.Bytes()
 }
 

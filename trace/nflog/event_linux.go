@@ -16,6 +16,9 @@ import (
 func (t *Tracer) handle(a gonflog.Attribute) {
 	now := time.Now()
 	t.count(a.Seq)
+	if t.discard.Load() {
+		return
+	}
 	if a.Prefix == nil || a.Payload == nil || a.Hook == nil {
 		return
 	}
@@ -24,12 +27,12 @@ func (t *Tracer) handle(a gonflog.Attribute) {
 		return // somebody else logs to our group
 	}
 	probe, ok := (*t.probes.Load())[prefix.Probe]
-	if !ok {
-		return // removed meanwhile
+	if !ok || probe.Kind == trace.Tally {
+		return // removed meanwhile, or there for its counter only
 	}
 	packet, err := decode.Packet(*a.Payload)
 	if err != nil {
-		t.lost.Add(1) // as good as lost
+		t.miss(1) // as good as lost
 		return
 	}
 	e := trace.Event{
@@ -43,6 +46,7 @@ func (t *Tracer) handle(a gonflog.Attribute) {
 	if a.Timestamp != nil {
 		e.Time, e.KernelTime = *a.Timestamp, true
 	}
+	e.Missed, t.missed = t.missed, 0
 	t.handOn(e, *a.Payload)
 }
 
@@ -51,12 +55,28 @@ func (t *Tracer) count(seq *uint32) {
 	if seq == nil {
 		return
 	}
-	if *seq != t.next {
-		t.lost.Add(uint64(*seq - t.next))
+	unmuted := t.unmuted.Swap(false)
+	if unmuted {
+		t.next = 0 // a group that is bound again counts from the beginning
+	}
+	gap := *seq - t.next
+	t.next = *seq + 1
+	discard := t.discard.Load()
+	if discard {
+		// Neither these events are wanted, nor those that nobody was told of yet.
+		t.lost.Add(-uint64(t.missed))
+		gap, t.missed = 0, 0
+	}
+	if gap > 0 || unmuted || discard {
 		t.accountsDiffer()
 	}
-	t.next = *seq + 1
+	t.miss(gap)
 	t.overrun.Store(false)
+}
+
+func (t *Tracer) miss(n uint32) {
+	t.lost.Add(uint64(n))
+	t.missed += int(n)
 }
 
 // interfaceNames maps interface indexes to names.

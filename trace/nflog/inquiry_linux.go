@@ -128,6 +128,7 @@ func (t *Tracer) handOn(e trace.Event, packet []byte) {
 	t.inquiry.mu.Lock()
 	defer t.inquiry.mu.Unlock()
 	t.receive(e)
+	e.Missed = 0 // told once
 	if e.Probe.Kind == trace.Reach && e.Probe.Asked {
 		if h, ok := headersOf(packet); ok {
 			if told, ok := t.inquiry.pairing.reach(e, h, time.Now()); ok {

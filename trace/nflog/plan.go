@@ -40,6 +40,8 @@ type Subject struct {
 	Ask bool
 	// Filter chooses the connections whose packets are reported.
 	Filter filter.Filter
+	// Count asks that packets can be counted by the counters of probes.
+	Count bool
 }
 
 // tables are the tables that may be probed.
@@ -192,7 +194,7 @@ func (p *Plan) chain(table trace.Table, c ruleset.Chain, isChain map[string]bool
 	gaps := p.gaps(c)
 	base := trace.Probe{Variant: p.subject.Variant, Table: table, Chain: c.Name, Policy: c.Policy}
 	last := len(gaps) - 1 // how many rules there are
-	gaps[0].head = p.enter(base, last == 0)
+	gaps[0].head = p.counting(base, p.enter(base, last == 0))
 	number := 0
 	for _, r := range c.Rules {
 		if isProbe(r) {

@@ -337,3 +337,47 @@ func FuzzParsePrefix(f *testing.F) {
 		}
 	})
 }
+
+// Packets are counted where they begin: all that come in and go out, less those
+// that the machine has sent to itself.
+func TestPlanCounts(t *testing.T) {
+	rules := parse(t, "*nat\n:PREROUTING ACCEPT\nCOMMIT\n")
+	f, err := filter.Parse("udp port 53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*Subject)
+		table  trace.Table
+	}{
+		{"every packet", func(*Subject) {}, trace.Raw},
+		{"those of a filter", func(s *Subject) { s.Filter = f }, trace.Mangle},
+		{"without connection tracking", func(s *Subject) { s.Filter, s.Careful, s.Rules = f, true, ruleset.Ruleset{} }, trace.Raw},
+	} {
+		s := Subject{Rules: rules, Tables: trace.Tables(), Run: "run", Count: true}
+		test.change(&s)
+		got := map[string]int{}
+		for _, p := range NewPlan(s).Probes {
+			if p.Counts != 0 {
+				got[fmt.Sprintf("%s/%s %s %d", p.Table, p.Chain, p.Kind, p.Counts)]++
+			}
+		}
+		for place := range got {
+			got[place] = 1 // a filter has several of each
+		}
+		want := map[string]int{}
+		for _, place := range []string{"PREROUTING enter 1", "PREROUTING tally -1", "OUTPUT enter 1"} {
+			want[string(test.table)+"/"+place] = 1
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+		s.Count = false
+		for _, p := range NewPlan(s).Probes {
+			if p.Counts != 0 {
+				t.Errorf("%s: a probe counts though nobody asked: %+v", test.name, p)
+			}
+		}
+	}
+}

@@ -305,7 +305,7 @@ func TestCarefulLeavesConntrackOff(t *testing.T) {
 		if strings.Contains(during, "conntrack") || strings.Contains(during, "*nat") {
 			t.Errorf("a careful trace asks about connections:\n%s", during)
 		}
-		for _, tables := range tr.Probed() {
+		for _, tables := range tr.Probed()[trace.IPv4] {
 			if len(tables) != 4 {
 				t.Errorf("probed tables %v, want all but nat", tables)
 			}

@@ -46,9 +46,10 @@ type Target struct {
 	Backends  []Backend
 	// Tables to probe; those that do not exist come into being for the trace.
 	Tables []trace.Table
-	// Careful and Filter: see Subject.
+	// Careful, Filter and Count: see Subject.
 	Careful bool
 	Filter  filter.Filter
+	Count   bool
 }
 
 // Options say how to trace.
@@ -76,6 +77,7 @@ type Tracer struct {
 	cancel       context.CancelFunc // ends the reading
 	stopWatching context.CancelFunc
 	receive      func(trace.Event)
+	claim        *netlink.Conn // holds the group while nobody listens to it
 	guard        *guard
 	options      Options
 	watching     sync.WaitGroup
@@ -92,8 +94,9 @@ type Tracer struct {
 	probes atomic.Pointer[map[int]trace.Probe]
 
 	// Only the reader uses these.
-	names interfaceNames
-	next  uint32 // the sequence number of the next event; a group counts from 0
+	names  interfaceNames
+	next   uint32 // the sequence number of the next event; a group counts from 0
+	missed int    // events lost since the last one that was handed on
 
 	lost     atomic.Uint64
 	overrun  atomic.Bool           // events were lost, and no event has come since
@@ -101,6 +104,11 @@ type Tracer struct {
 	handling atomic.Bool           // an event is between the socket and receive
 	detached atomic.Bool
 	stale    atomic.Bool // names may be those of other interfaces
+	mute     atomic.Bool // nobody listens to the group
+	unmuted  atomic.Bool // the next event is the first one since
+	discard  atomic.Bool // events are not wanted
+
+	counted map[int]tally // by probe, those of probes that are gone too
 }
 
 // backend is one backend with its probes.
@@ -111,10 +119,6 @@ type backend struct {
 	plan    *Plan
 	listing string // of a legacy backend, at the last look, without counters
 }
-
-// firstGroup is where the search for a free NFLOG group begins: above the
-// numbers that people choose by hand. The group is a 16 bit number.
-const firstGroup = 20000
 
 // NewRun makes a name for a trace that no other trace is likely to have.
 func NewRun() string { return strconv.FormatUint(uint64(rand.Uint32()), 36) }
@@ -207,7 +211,7 @@ func (t *Tracer) planProbes(ctx context.Context) error {
 	for _, b := range t.backends {
 		if err := b.look(ctx, Subject{
 			Variant: b.variant, Tables: t.target.Tables, Run: t.run, Group: t.group, Next: next,
-			Careful: t.target.Careful, Ask: t.mayAsk(b), Filter: t.target.Filter,
+			Careful: t.target.Careful, Ask: t.mayAsk(b), Filter: t.target.Filter, Count: t.target.Count,
 		}); err != nil {
 			return err
 		}
@@ -302,13 +306,16 @@ func (t *Tracer) carryOutInPieces(ctx context.Context, b *backend) error {
 // Node is the name of the traced namespace.
 func (t *Tracer) Node() string { return t.target.Node }
 
-// Probed says which tables are probed, by variant.
-func (t *Tracer) Probed() map[trace.Variant][]trace.Table {
+// Probed says which tables are probed, by address family and variant.
+func (t *Tracer) Probed() map[trace.Family]map[trace.Variant][]trace.Table {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	probed := map[trace.Variant][]trace.Table{}
+	probed := map[trace.Family]map[trace.Variant][]trace.Table{}
 	for _, b := range t.backends {
-		probed[b.variant] = b.plan.subject.tables()
+		if probed[b.Family] == nil {
+			probed[b.Family] = map[trace.Variant][]trace.Table{}
+		}
+		probed[b.Family][b.variant] = b.plan.subject.tables()
 	}
 	return probed
 }
@@ -338,7 +345,7 @@ func (t *Tracer) Rules(family trace.Family) ruleset.Ruleset {
 // until the next event tells how many it were.
 func (t *Tracer) Lost() uint64 {
 	n := t.lost.Load()
-	if t.overrun.Load() {
+	if t.overrun.Load() && !t.mute.Load() {
 		n++
 	}
 	return n
@@ -402,13 +409,9 @@ const receiveBuffer = 8 << 20
 
 // listen opens the socket on a group that nobody has.
 func (t *Tracer) listen() error {
-	taken, err := takenGroups()
-	if err != nil {
+	var err error
+	if t.group, t.claim, err = claimGroup(); err != nil {
 		return err
-	}
-	t.group = firstGroup
-	for taken[t.group] {
-		t.group++
 	}
 	t.log, err = gonflog.Open(&gonflog.Config{
 		Group: t.group, Copymode: gonflog.CopyPacket, Bufsize: copyRange,
@@ -417,31 +420,11 @@ func (t *Tracer) listen() error {
 		QThresh: 1,
 	})
 	if err != nil {
-		return fmt.Errorf("opening an NFLOG socket: %w", err)
+		return errors.Join(fmt.Errorf("opening an NFLOG socket: %w", err), t.claim.Close())
 	}
 	// A full buffer shows as loss, which is reported, so a smaller one than asked for is no error.
 	_ = t.log.Con.SetReadBuffer(receiveBuffer)
 	return nil
-}
-
-// takenGroups reads which NFLOG groups of this network namespace have a reader.
-func takenGroups() (map[uint16]bool, error) {
-	taken := map[uint16]bool{}
-	text, err := os.ReadFile("/proc/thread-self/net/netfilter/nfnetlink_log")
-	if errors.Is(err, os.ErrNotExist) {
-		return taken, nil // shows up with the first reader where the module is not loaded yet
-	}
-	if err != nil {
-		return nil, fmt.Errorf("looking for a free NFLOG group: %w", err)
-	}
-	for _, line := range strings.Split(string(text), "\n") {
-		if f := strings.Fields(line); len(f) > 0 {
-			if n, err := strconv.ParseUint(f[0], 10, 16); err == nil {
-				taken[uint16(n)] = true
-			}
-		}
-	}
-	return taken, nil
 }
 
 // read starts the goroutine that reads events.
@@ -467,6 +450,9 @@ func (t *Tracer) read() error {
 				return 0
 			}
 			t.broken.CompareAndSwap(nil, &err)
+			if t.options.Report != nil {
+				t.options.Report(fmt.Errorf("reading events of %s: %w", t.target.Node, err))
+			}
 			return 1
 		})
 	if err != nil {
@@ -480,7 +466,12 @@ func (t *Tracer) close() error {
 		t.cancel()
 	}
 	t.inquiry.close()
-	err := t.log.Close()
+	return errors.Join(closeConn(t.log), closeConn(t.claim))
+}
+
+// closeConn closes a socket that may be closed already.
+func closeConn(c interface{ Close() error }) error {
+	err := c.Close()
 	var op *netlink.OpError
 	if errors.As(err, &op) && errors.Is(op.Err, os.ErrClosed) {
 		return nil

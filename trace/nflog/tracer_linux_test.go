@@ -106,6 +106,13 @@ func (r *recorder) receive(e trace.Event) {
 	}
 }
 
+// forget drops the events that came so far.
+func (r *recorder) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = nil
+}
+
 // await waits for an event that fits, and returns all that came until then.
 func (r *recorder) await(t *testing.T, fits func(trace.Event) bool) []trace.Event {
 	t.Helper()

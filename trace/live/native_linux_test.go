@@ -1,0 +1,86 @@
+package live_test
+
+import (
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"packetwalk/lab"
+	"packetwalk/lab/labtest"
+	"packetwalk/trace"
+)
+
+// What a native nft chain does to a packet is not put down to a rule of iptables,
+// and what a rule of iptables does is.
+func TestNativeChains(t *testing.T) {
+	if _, err := exec.LookPath("nft"); err != nil {
+		labtest.Skip(t, "nft is missing: apt-get install nftables")
+	}
+	for name, test := range map[string]struct {
+		chain string // a native one, at PREROUTING
+		to    string // where the packet is sent
+		// the steps at PREROUTING and behind that rewrite, as TABLE/CHAIN RULE DST
+		want []string
+	}{
+		"NAT before iptables": {
+			"type nat hook prerouting priority -110; udp dport 5000 dnat to 192.168.23.150:7", "192.168.23.149:5000",
+			[]string{"conntrack/ 0 192.168.23.150:7"},
+		},
+		"NAT behind iptables": {
+			"type nat hook prerouting priority -90; udp dport 6000 dnat to 192.168.23.150:7", "192.168.23.149:6000",
+			[]string{"conntrack/ 0 192.168.23.150:7"},
+		},
+		"NAT behind a rule that has done it": {
+			"type nat hook prerouting priority -90; dnat to 192.168.23.150", "192.168.23.149:5000",
+			[]string{"nat/PREROUTING 1 192.168.23.149:7"},
+		},
+		"another rewriting behind a rule": {
+			"type filter hook prerouting priority -50; udp dport 7 ip daddr set 192.168.23.150", "192.168.23.149:5000",
+			[]string{"nat/PREROUTING 1 192.168.23.149:7", "conntrack/ 0 192.168.23.150:7"},
+		},
+	} {
+		for _, variant := range []string{"nft", "legacy"} {
+			t.Run(name+" "+variant, func(t *testing.T) {
+				labtest.NeedIptables(t, variant)
+				topology := flooded()
+				topology.Links[0].Ends[1].Addresses = append(topology.Links[0].Ends[1].Addresses, netip.MustParsePrefix("192.168.23.150/24"))
+				l := labtest.Build(t, topology, variant)
+				native(t, l.Node("host"), test.chain)
+				tr := startLimited(t, l, variant, "udp", 0)
+				blast(t, l.Node("client"), test.to, func() bool { return true })
+				await(t, "the walk", func() bool { return tr.seen(func(trace.Walk) bool { return true }) })
+				walks := tr.close(t)
+				var got []string
+				before := walks[0].Packet.Dst
+				for _, s := range walks[0].Steps {
+					if s.Dst != before {
+						got = append(got, fmt.Sprintf("%s/%s %d %s", s.Table, s.Chain, s.Rule, s.Dst))
+					}
+					before = s.Dst
+				}
+				if strings.Join(got, ", ") != strings.Join(test.want, ", ") || walks[0].Outcome != trace.Dropped {
+					t.Errorf("what rewrites is %q, want %q; the packet is %s:\n%s", got, test.want, walks[0].Outcome, describe(walks[0]))
+				}
+			})
+		}
+	}
+}
+
+// native adds a base chain of nf_tables that is not one of iptables.
+func native(t *testing.T, n *lab.Namespace, chain string) {
+	t.Helper()
+	head, rule, _ := strings.Cut(chain, "; ")
+	err := n.Do(func() error {
+		cmd := exec.Command("nft", "-f", "-")
+		cmd.Stdin = strings.NewReader(fmt.Sprintf("table ip theirs {\n chain pre {\n %s;\n %s\n }\n}\n", head, rule))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("nft: %w: %s", err, out)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
