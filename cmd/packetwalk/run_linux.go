@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -79,15 +80,38 @@ type run struct {
 	flags    runFlags
 	lab      *lab.Lab
 	trace    *live.Trace
+	watch    *firstError // of following the rules
+}
+
+// firstError keeps the first of the errors that it is told of.
+type firstError struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *firstError) note(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+func (f *firstError) get() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
 }
 
 // startRun builds the scenario's lab and traces all of it.
 func startRun(ctx context.Context, s scenarios.Scenario, flags runFlags) (*run, error) {
-	l, err := lab.Build(ctx, s.Topology, lab.Options{Iptables: flags.iptables})
+	l, err := lab.Build(ctx, s.Topology, lab.Options{Iptables: flags.iptables, Hidden: nflog.IsProbe})
 	if err != nil {
 		return nil, err
 	}
+	watch := &firstError{}
 	config := live.Config{Segments: map[assemble.Port]int{}, Finished: flags.view() != viewTUI}
+	config.Options.Report = watch.note // the rules may be changed by hand
 	for port, segment := range s.Topology.Segments() {
 		config.Segments[assemble.Port(port)] = segment
 	}
@@ -100,7 +124,7 @@ func startRun(ctx context.Context, s scenarios.Scenario, flags runFlags) (*run, 
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	return &run{s, flags, l, t}, nil
+	return &run{s, flags, l, t, watch}, nil
 }
 
 // backends are the implementations of iptables to trace in a lab: that for IPv6
@@ -117,7 +141,7 @@ func backends(t lab.Topology, variant string) []nflog.Backend {
 
 // close ends the trace and the lab. It must not be cut short by what ended the run.
 func (r *run) close() error {
-	return errors.Join(r.trace.Abandon(context.Background()), r.lab.Close())
+	return errors.Join(r.trace.Abandon(context.Background()), r.watch.get(), r.lab.Close())
 }
 
 // request is the client that the scenario sends when nothing else is said: its first.
