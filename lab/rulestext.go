@@ -36,7 +36,7 @@ func readRuleText(save string, hidden func(rule string) bool) map[string]ruleTex
 			name, t = line[1:], ruleText{policies: map[string]string{}}
 		case strings.HasPrefix(line, ":"):
 			if f := strings.Fields(line[1:]); len(f) >= 2 {
-				t.chain(f[0], f[1])
+				t.chain(name, f[0], f[1])
 			}
 		case line == "COMMIT":
 			if len(t.policies)+len(t.chains)+len(t.rules) > 0 {
@@ -49,12 +49,11 @@ func readRuleText(save string, hidden func(rule string) bool) map[string]ruleTex
 	return tables
 }
 
-func (t *ruleText) chain(name, policy string) {
-	switch policy {
-	case "-":
+func (t *ruleText) chain(table, name, policy string) {
+	switch {
+	case policy == "-":
 		t.chains = append(t.chains, name)
-	case "ACCEPT":
-	default:
+	case policy != "ACCEPT" && slices.Contains(baseChains[table], name):
 		t.policies[name] = policy
 	}
 }

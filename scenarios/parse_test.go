@@ -57,7 +57,7 @@ nodes:
       - default via 10.1.0.9
       - 10.2.0.0/16 via 10.1.0.8 dev br0
       - 10.3.0.1 dev eth0
-  - {name: b, kind: machine}
+  - {name: b, kind: machine, loopback: down}
 links:
   - ends:
       - {node: a, interface: eth0, bridge: br0}
@@ -130,7 +130,7 @@ func TestParse(t *testing.T) {
 						{Destination: prefix("10.3.0.1/32"), Interface: "eth0"},
 					},
 				},
-				{Name: "b", Kind: lab.Machine},
+				{Name: "b", Kind: lab.Machine, LoopbackDown: true},
 			},
 			Links: []lab.Link{{Ends: [2]lab.End{
 				{Node: "a", Interface: "eth0", Bridge: "br0"},
