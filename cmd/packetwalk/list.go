@@ -27,4 +27,3 @@ func newList() *cobra.Command {
 	addLangFlag(cmd)
 	return cmd
 }
-
