@@ -55,6 +55,27 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
+// TestCatalogueLanguages sees that no text of the catalogue lacks a language,
+// and that every scenario has a summary.
+func TestCatalogueLanguages(t *testing.T) {
+	for _, name := range names() {
+		d, err := LoadDraft(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(d.Scenario.Summary) == 0 {
+			t.Errorf("%s has no summary", name)
+		}
+		for _, placed := range d.reader.texts {
+			for _, lang := range languages {
+				if placed.text[lang] == "" {
+					t.Errorf("%s: %s is not there in %s", name, placed.path, lang)
+				}
+			}
+		}
+	}
+}
+
 func TestLoadUnknown(t *testing.T) {
 	for _, name := range []string{"nothing", "", "../course/publish-port", "course/publish-port"} {
 		_, err := Load(name)

@@ -11,12 +11,19 @@ import (
 // Check holds expectations to what happened, one result each, in their order.
 func Check(e Evidence, expectations []scenarios.Expectation) []Result {
 	e.Walks = slices.DeleteFunc(slices.Clone(e.Walks), func(w trace.Walk) bool { return !w.Done() || len(w.Steps) == 0 })
-	slices.SortStableFunc(e.Walks, func(a, b trace.Walk) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(e.Walks, firstSeen)
 	results := make([]Result, len(expectations))
 	for i, x := range expectations {
 		results[i] = e.check(x)
 	}
 	return results
+}
+
+// firstSeen orders walks by when their packet was first seen. A walk that takes
+// long to end, because its packet got lost, may have a higher ID than what came
+// after it.
+func firstSeen(a, b trace.Walk) int {
+	return cmp.Or(a.Steps[0].Time.Compare(b.Steps[0].Time), cmp.Compare(a.ID, b.ID))
 }
 
 func (e Evidence) check(x scenarios.Expectation) Result {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+	"time"
 
 	"packetwalk/lab"
 	"packetwalk/scenarios"
@@ -162,6 +163,8 @@ func TestCheck(t *testing.T) {
 			x{Request: "request", Packet: scenarios.Reply, Src: at("192.168.23.149:0")}, "", 2},
 		"ICMP error about nothing seen": {[]trace.Walk{dropped(1, 1), unreachable(2, 1, 0)}, refused,
 			x{Request: "request", Packet: scenarios.Reply, At: "client"}, "", 2},
+		"ICMP error that was told first": {[]trace.Walk{later(unreachable(1, 1, 2)), dropped(2, 1)}, refused,
+			x{Request: "request", Outcome: trace.Dropped}, "", 2},
 		"stray segment": {[]trace.Walk{stray(3, 7), syn(4, 8)}, answered, x{Request: "request", Outcome: trace.Delivered}, "", 4},
 		"only a stray":  {[]trace.Walk{stray(3, 7)}, refused, x{Request: "request", Outcome: trace.Lost}, NoPacket, 0},
 		"still under way": {[]trace.Walk{{ID: 1, Flow: 1, Packet: tcp(client, published, trace.SYN), End: -1}}, refused,
@@ -176,6 +179,14 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// later moves a walk to the second after all others.
+func later(w trace.Walk) trace.Walk {
+	for i := range w.Steps {
+		w.Steps[i].Time = time.Time{}.Add(time.Second)
+	}
+	return w
 }
 
 // stray is the last segment of a connection that was opened before.
