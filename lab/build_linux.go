@@ -18,6 +18,10 @@ type Lab struct {
 	tools    *tools
 
 	services services
+
+	restoring sync.Mutex // held by the one restoration at a time
+	remade    int        // how many links have been made since the lab was built
+
 	closing  sync.Once
 	closeErr error
 }
@@ -78,8 +82,10 @@ func (l *Lab) makeNodes() error {
 	var work errgroup.Group
 	for i, n := range l.topology.Nodes {
 		work.Go(func() (err error) {
-			made[i], err = newNamespace(n.Name)
-			return step(n.Name, "making the network namespace", err)
+			if made[i], err = newNamespace(n.Name, n.LoopbackDown); err != nil {
+				return step(n.Name, "making the network namespace", err)
+			}
+			return step(n.Name, "naming the network namespace", made[i].publish())
 		})
 	}
 	err := work.Wait()
@@ -101,10 +107,12 @@ func (l *Lab) Topology() Topology { return l.topology }
 // removes a node when the last process in it has ended. Closing again does nothing.
 func (l *Lab) Close() error {
 	l.closing.Do(func() {
-		l.closeErr = l.services.close()
+		faults := []error{l.services.close()}
 		for _, n := range l.nodes {
+			faults = append(faults, step(n.name, "taking back its name", n.unpublish()))
 			n.close()
 		}
+		l.closeErr = errors.Join(faults...)
 	})
 	return l.closeErr
 }

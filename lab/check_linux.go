@@ -47,8 +47,13 @@ func (n *Namespace) checkLinks(interfaces []Interface) error {
 func (n *Namespace) checkLink(i Interface, link netlink.Link, all []netlink.Link) error {
 	attrs := link.Attrs()
 	var faults []error
-	if attrs.Flags&net.FlagUp == 0 {
+	if down := attrs.Flags&net.FlagUp == 0; down && !i.Down {
 		faults = append(faults, errors.New("it is down"))
+	} else if i.Down && !down {
+		faults = append(faults, errors.New("it is up"))
+	}
+	if i.MTU != 0 && i.MTU != attrs.MTU {
+		faults = append(faults, fmt.Errorf("its MTU is %d, not %d", attrs.MTU, i.MTU))
 	}
 	if i.IsBridge != (link.Type() == "bridge") {
 		faults = append(faults, fmt.Errorf("it is a %s", link.Type()))

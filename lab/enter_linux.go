@@ -35,6 +35,10 @@ func Enter() error {
 	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
 		return fmt.Errorf("mounting /proc: %w", err)
 	}
+	if err := prepareNames(); err != nil {
+		return err
+	}
+	entered.Store(true)
 	return loopbackUp()
 }
 

@@ -10,6 +10,10 @@ type Options struct {
 	// Iptables chooses the variant of iptables: "nft", "legacy" or, empty,
 	// whatever the system calls iptables.
 	Iptables string
+	// Hidden says of a rule, as iptables-save writes it, whether it belongs to
+	// somebody who only watches, such as a tracer: such rules are no part of the
+	// lab's state. Nil where there are none.
+	Hidden func(rule string) bool
 }
 
 // Commands are the names of the iptables programs of one variant.

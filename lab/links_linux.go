@@ -17,7 +17,7 @@ import (
 func (l *Lab) makeNetwork(ctx context.Context) error {
 	for _, n := range l.topology.Nodes {
 		for _, b := range n.Bridges {
-			if err := step(n.Name, "making bridge "+b.Name, l.makeBridge(n.Name, b)); err != nil {
+			if err := step(n.Name, "making bridge "+b.Name, l.nodes[n.Name].makeBridge(b.Name)); err != nil {
 				return err
 			}
 		}
@@ -25,7 +25,7 @@ func (l *Lab) makeNetwork(ctx context.Context) error {
 	for i, link := range l.topology.Links {
 		a, b := link.Ends[0], link.Ends[1]
 		what := fmt.Sprintf("making the link between %s and %s on %s", a.Interface, b.Interface, b.Node)
-		if err := step(a.Node, what, l.makeVeth(a, b, firstIndex+i)); err != nil {
+		if err := step(a.Node, what, l.nodes[a.Node].makeVeth(a.Interface, l.nodes[b.Node], b.Interface, firstIndex+i)); err != nil {
 			return err
 		}
 	}
@@ -36,10 +36,10 @@ func (l *Lab) makeNetwork(ctx context.Context) error {
 	return work.Wait()
 }
 
-func (l *Lab) makeBridge(node string, b Bridge) error {
+func (n *Namespace) makeBridge(name string) error {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = b.Name
-	return l.nodes[node].routes.LinkAdd(&netlink.Bridge{LinkAttrs: attrs})
+	attrs.Name = name
+	return n.routes.LinkAdd(&netlink.Bridge{LinkAttrs: attrs})
 }
 
 // firstIndex is the interface number of the first end of the first link. The
@@ -49,14 +49,14 @@ func (l *Lab) makeBridge(node string, b Bridge) error {
 const firstIndex = 100
 
 // makeVeth makes a pair with both ends where they belong, in one request.
-func (l *Lab) makeVeth(a, b End, index int) error {
+func (n *Namespace) makeVeth(name string, peer *Namespace, peerName string, index int) error {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = a.Interface
+	attrs.Name = name
 	attrs.Index = index
 	veth := netlink.NewVeth(attrs)
-	veth.PeerName = b.Interface
-	veth.PeerNamespace = netlink.NsFd(l.nodes[b.Node].file.Fd())
-	return l.nodes[a.Node].routes.LinkAdd(veth)
+	veth.PeerName = peerName
+	veth.PeerNamespace = netlink.NsFd(peer.file.Fd())
+	return n.routes.LinkAdd(veth)
 }
 
 // configure gives a node its sysctls, bridge ports, addresses and routes, in
@@ -118,9 +118,11 @@ func split(interfaces []Interface) (bridges, ends []Interface) {
 // awaitUp waits until the kernel has reported the interfaces UP.
 func (n *Namespace) awaitUp(ctx context.Context, ends []Interface) error {
 	defer n.links.close()
-	names := make([]string, len(ends))
-	for i, e := range ends {
-		names[i] = e.Name
+	var names []string
+	for _, e := range ends {
+		if e.Peer.Node != "" && !e.Down && !e.Peer.Down { // the others report nothing, or no UP
+			names = append(names, e.Name)
+		}
 	}
 	return n.links.awaitUp(ctx, names)
 }
@@ -156,7 +158,8 @@ func (n *Namespace) addAddresses(i Interface, index map[string]int) error {
 	return nil
 }
 
-// bringUp gives interfaces their addresses and bridges and brings them up.
+// bringUp gives interfaces their addresses, bridges and MTUs and brings up those
+// that are not to stay down.
 func (n *Namespace) bringUp(interfaces []Interface, index map[string]int) error {
 	for _, i := range interfaces {
 		if err := n.addAddresses(i, index); err != nil {
@@ -168,6 +171,15 @@ func (n *Namespace) bringUp(interfaces []Interface, index map[string]int) error 
 			if err := step(n.name, fmt.Sprintf("joining %s to bridge %s", i.Name, i.Bridge), err); err != nil {
 				return err
 			}
+		}
+		if i.MTU != 0 {
+			err := n.routes.LinkSetMTU(link, i.MTU)
+			if err := step(n.name, fmt.Sprintf("setting the MTU of %s to %d", i.Name, i.MTU), err); err != nil {
+				return err
+			}
+		}
+		if i.Down {
+			continue
 		}
 		if err := step(n.name, "bringing up "+i.Name, n.routes.LinkSetUp(link)); err != nil {
 			return err

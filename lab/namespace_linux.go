@@ -18,6 +18,8 @@ type Namespace struct {
 	// routes is a netlink socket inside the namespace, usable from any thread.
 	routes *netlink.Handle
 	links  *linkWatch
+	// published says that ip-netns(8) knows the node by its name.
+	published bool
 }
 
 // errClosed is what a node answers once its lab has been closed.
@@ -26,14 +28,18 @@ var errClosed = errors.New("the lab is closed")
 // Name is the node's name in the topology.
 func (n *Namespace) Name() string { return n.name }
 
-// newNamespace makes a network namespace with its loopback interface up.
-func newNamespace(name string) (*Namespace, error) {
+// newNamespace makes a network namespace, with its loopback interface up or,
+// as the kernel makes it, down.
+func newNamespace(name string, loopbackDown bool) (*Namespace, error) {
 	n := &Namespace{name: name}
 	err := onOwnThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("making a network namespace: %w", err)
 		}
-		return n.open()
+		if err := n.open(); err != nil || loopbackDown {
+			return err
+		}
+		return loopbackUp()
 	})
 	if err != nil {
 		n.close()
@@ -55,7 +61,7 @@ func (n *Namespace) open() (err error) {
 	if n.links, err = watchLinks(); err != nil {
 		return fmt.Errorf("subscribing to link changes: %w", err)
 	}
-	return loopbackUp()
+	return nil
 }
 
 func (n *Namespace) close() {

@@ -81,7 +81,7 @@ func (n *Namespace) watchLocal(interfaces []Interface) (*localWatch, error) {
 	}
 	for _, i := range interfaces {
 		for _, a := range i.Addresses {
-			if a.Addr().Is6() {
+			if a.Addr().Is6() && !i.Down && !i.Peer.Down {
 				w.waiting[a.Addr()] = true
 			}
 		}

@@ -21,6 +21,13 @@ func (t Topology) Segments() map[Port]int {
 			}
 		}
 	}
+	for _, n := range t.Nodes {
+		for _, d := range n.Devices {
+			if d.Bridge != "" {
+				join(Port{n.Name, d.Name}, Port{n.Name, d.Bridge})
+			}
+		}
+	}
 	for _, l := range t.Links {
 		join(Port{l.Ends[0].Node, l.Ends[0].Interface}, Port{l.Ends[1].Node, l.Ends[1].Interface})
 		for _, e := range l.Ends {

@@ -28,8 +28,12 @@ type Topology struct {
 type Node struct {
 	Name string
 	Kind NodeKind
+	// LoopbackDown leaves lo down, as the kernel makes it.
+	LoopbackDown bool
 	// Bridges are made before the links are joined to them.
 	Bridges []Bridge
+	// Devices are the interfaces of a live lab that are neither bridges nor ends of links.
+	Devices []Device
 	Routes  []Route
 	// Sysctls are set before the links come up, in the given order.
 	Sysctls []Sysctl
@@ -52,6 +56,23 @@ const (
 type Bridge struct {
 	Name      string
 	Addresses []netip.Prefix
+	// Down leaves the bridge down.
+	Down bool
+	// MTU is in bytes; 0 for the kernel's default, 1500.
+	MTU int
+}
+
+// Device is an interface that leads to no other node, such as somebody may have
+// made in a live lab: a dummy, an end of a veth pair whose other end is outside
+// of the lab, or lo with addresses of its own. No lab can be built with one.
+type Device struct {
+	Name string
+	// Kind is what the kernel calls it: "dummy", "veth", "loopback".
+	Kind      string
+	Addresses []netip.Prefix
+	Bridge    string // see End
+	Down      bool
+	MTU       int // in bytes; 0 for 1500
 }
 
 // Link is a veth pair.
@@ -66,6 +87,10 @@ type End struct {
 	Addresses []netip.Prefix
 	// Bridge is the bridge, on the same node, whose port this end is. Empty for none.
 	Bridge string
+	// Down leaves the end down; then the other one has no carrier.
+	Down bool
+	// MTU is in bytes; 0 for the kernel's default, 1500.
+	MTU int
 }
 
 // Route is an IP route. A zero Destination is the default route.
@@ -166,17 +191,22 @@ func (t Topology) HasIPv6() bool {
 }
 
 // Interfaces lists the interfaces of a node in the order in which they are
-// described: bridges first, then the ends of links.
+// described: bridges first, then other devices, then the ends of links.
 func (t Topology) Interfaces(node string) []Interface {
 	var ifs []Interface
 	n, _ := t.Node(node)
 	for _, b := range n.Bridges {
-		ifs = append(ifs, Interface{Name: b.Name, Addresses: b.Addresses, IsBridge: true})
+		ifs = append(ifs, Interface{Name: b.Name, Addresses: b.Addresses, IsBridge: true, Down: b.Down, MTU: b.MTU})
+	}
+	for _, d := range n.Devices {
+		ifs = append(ifs, Interface{Name: d.Name, Addresses: d.Addresses, Bridge: d.Bridge, Down: d.Down, MTU: d.MTU})
 	}
 	for _, l := range t.Links {
 		for i, e := range l.Ends {
 			if e.Node == node {
-				ifs = append(ifs, Interface{Name: e.Interface, Addresses: e.Addresses, Bridge: e.Bridge, Peer: l.Ends[1-i]})
+				ifs = append(ifs, Interface{
+					Name: e.Interface, Addresses: e.Addresses, Bridge: e.Bridge, Peer: l.Ends[1-i], Down: e.Down, MTU: e.MTU,
+				})
 			}
 		}
 	}
@@ -189,5 +219,7 @@ type Interface struct {
 	Addresses []netip.Prefix
 	IsBridge  bool
 	Bridge    string // the bridge it is a port of
-	Peer      End    // the other end of its veth pair; zero for a bridge
+	Peer      End    // the other end of its veth pair; zero for a bridge or device
+	Down      bool
+	MTU       int
 }

@@ -57,7 +57,21 @@ func (v *validator) nodes() {
 			v.newInterface(fmt.Sprintf("%s.bridges[%d].name", path, j), n.Name, b.Name)
 			v.addresses(fmt.Sprintf("%s.bridges[%d].addresses", path, j), b.Addresses)
 		}
+		v.devices(path, n)
 		v.settings(path, n)
+	}
+}
+
+func (v *validator) devices(path string, n Node) {
+	for i, d := range n.Devices {
+		v.fault(fmt.Sprintf("%s.devices[%d]", path, i), "%q cannot be made: devices are only observed", d.Name)
+	}
+}
+
+// bridge checks the bridge that an interface of a node is a port of, if any.
+func (v *validator) bridge(path string, n Node, name string) {
+	if name != "" && !slices.ContainsFunc(n.Bridges, func(b Bridge) bool { return b.Name == name }) {
+		v.fault(path, "there is no bridge %s on node %s", name, n.Name)
 	}
 }
 
@@ -90,12 +104,7 @@ func (v *validator) links() {
 			}
 			v.newInterface(path+".interface", e.Node, e.Interface)
 			v.addresses(path+".addresses", e.Addresses)
-			if e.Bridge == "" {
-				continue
-			}
-			if !slices.ContainsFunc(n.Bridges, func(b Bridge) bool { return b.Name == e.Bridge }) {
-				v.fault(path+".bridge", "there is no bridge %s on node %s", e.Bridge, e.Node)
-			}
+			v.bridge(path+".bridge", n, e.Bridge)
 		}
 	}
 }

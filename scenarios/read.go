@@ -93,12 +93,24 @@ func (r *reader) node(path string, n ast.Node, to *lab.Node) {
 		"bridges": elements(r, &to.Bridges, func(path string, n ast.Node, b *lab.Bridge) {
 			r.mapping(path, n, fields{"name": into(r, &b.Name), "addresses": r.prefixes(&b.Addresses)})
 		}),
-		"sysctls": r.sysctls(&to.Sysctls),
-		"rules":   r.words(&to.Rules),
+		"loopback": parsed(r, &to.LoopbackDown, parseDown, "up or down"),
+		"sysctls":  r.sysctls(&to.Sysctls),
+		"rules":    r.words(&to.Rules),
 		"routes": elements(r, &to.Routes, func(path string, n ast.Node, route *lab.Route) {
 			parsed(r, route, parseRoute, `a route such as "default via 10.0.0.1" or "10.1.0.0/16 via 10.0.0.1 dev eth0"`)(path, n)
 		}),
 	})
+}
+
+var errDown = errors.New("neither up nor down")
+
+// parseDown reads whether an interface is left down.
+func parseDown(s string) (down bool, err error) {
+	switch s {
+	case "up", "down":
+		return s == "down", nil
+	}
+	return false, errDown
 }
 
 // sysctls reads a mapping, whose order counts.

@@ -89,15 +89,22 @@ type Assembler struct {
 // New makes an Assembler.
 func New(c Config) *Assembler {
 	c.setDefaults()
-	a := &Assembler{config: c, shared: map[Port]bool{}, legs: map[trace.Identity][]*leg{}, flows: newFlows()}
-	for p, s := range c.Segments {
-		for other, t := range c.Segments {
+	a := &Assembler{config: c, legs: map[trace.Identity][]*leg{}, flows: newFlows()}
+	a.Rewire(c.Segments)
+	return a
+}
+
+// Rewire replaces the segments, as the wires between nodes are others now. What
+// is under way goes on by the new ones.
+func (a *Assembler) Rewire(segments map[Port]int) {
+	a.config.Segments, a.shared = segments, map[Port]bool{}
+	for p, s := range segments {
+		for other, t := range segments {
 			if s == t && p.Node != other.Node {
 				a.shared[p] = true
 			}
 		}
 	}
-	return a
 }
 
 // Add takes an event that was read at the time now. Events of one node must

@@ -25,6 +25,9 @@ type Config struct {
 	Finished bool
 	// Options are those of every tracer; where they name no run, one is made.
 	Options nflog.Options
+	// Changed is called with the name of a node whose ruleset others have
+	// changed; see nflog.Options. Calls for several nodes may overlap.
+	Changed func(node string)
 }
 
 // Trace is a running trace.
@@ -32,6 +35,7 @@ type Trace struct {
 	tracers []*nflog.Tracer
 	walks   chan trace.Walk
 	events  chan arrival
+	wires   chan map[assemble.Port]int
 	stop    chan struct{}
 	ended   sync.WaitGroup
 
@@ -53,6 +57,7 @@ func Start(ctx context.Context, c Config) (*Trace, error) {
 		tracers: make([]*nflog.Tracer, len(c.Targets)),
 		walks:   make(chan trace.Walk, 256),
 		events:  make(chan arrival, 4096),
+		wires:   make(chan map[assemble.Port]int),
 		stop:    make(chan struct{}),
 		quiet:   time.Now(),
 		idle:    make(chan struct{}),
@@ -60,7 +65,7 @@ func Start(ctx context.Context, c Config) (*Trace, error) {
 	if c.Options.Run == "" {
 		c.Options.Run = nflog.NewRun()
 	}
-	if err := t.attach(ctx, c.Targets, c.Options); err != nil {
+	if err := t.attach(ctx, c); err != nil {
 		return nil, errors.Join(err, t.Close(context.WithoutCancel(ctx)))
 	}
 	nodes := map[string]assemble.Node{}
@@ -72,10 +77,14 @@ func Start(ctx context.Context, c Config) (*Trace, error) {
 	return t, nil
 }
 
-func (t *Trace) attach(ctx context.Context, targets []nflog.Target, o nflog.Options) error {
-	errs := make([]error, len(targets))
+func (t *Trace) attach(ctx context.Context, c Config) error {
+	errs := make([]error, len(c.Targets))
 	var wg sync.WaitGroup
-	for i, target := range targets {
+	for i, target := range c.Targets {
+		o := c.Options
+		if c.Changed != nil {
+			o.Changed = func() { c.Changed(target.Node) }
+		}
 		wg.Go(func() {
 			t.tracers[i], errs[i] = nflog.Attach(ctx, target, o, t.receive)
 		})
@@ -151,6 +160,8 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool) {
 			if len(t.events) > 0 {
 				continue // take what is there before drawing walks up
 			}
+		case segments := <-t.wires:
+			a.Rewire(segments)
 		case <-timer.C:
 			// Time that passes while a reader is behind says nothing about packets.
 			if now := time.Now(); !t.pending() || now.Sub(ticked) > backlog {

@@ -65,6 +65,9 @@ func (t *Tracer) name(index *uint32) string {
 	if index == nil || *index == 0 {
 		return ""
 	}
+	if t.stale.Swap(false) {
+		clear(t.names)
+	}
 	if _, known := t.names[*index]; !known {
 		_ = t.target.Namespace.Do(func() error { t.names.refresh(); return nil }) // without a name the event still counts
 		if _, known := t.names[*index]; !known {

@@ -61,6 +61,9 @@ type Options struct {
 	// Report is called with what goes wrong while the tracer follows a ruleset
 	// that others change; nil for a ruleset that nobody changes.
 	Report func(error)
+	// Changed is called when the tracer, which follows a ruleset or comes back
+	// from a pause, has found it changed by others; nil for nobody.
+	Changed func()
 }
 
 // Tracer is a set of attached probes and the socket that reads what they log.
@@ -79,6 +82,8 @@ type Tracer struct {
 	// mu is held while plans change.
 	mu      sync.Mutex
 	seen    uint32              // the generation of nf_tables at the last look
+	paused  int                 // how many pauses are under way
+	told    string              // the rulesets when Options.Changed last heard of them
 	planned map[int]trace.Probe // the probes of the newest plans
 	retired map[int]retired
 	// probes holds what every probe means, by its number: those that are planned,
@@ -94,6 +99,7 @@ type Tracer struct {
 	broken   atomic.Pointer[error] // what ended the reading before its time
 	handling atomic.Bool           // an event is between the socket and receive
 	detached atomic.Bool
+	stale    atomic.Bool // names may be those of other interfaces
 }
 
 // backend is one backend with its probes.
@@ -127,6 +133,7 @@ func Attach(ctx context.Context, target Target, o Options, receive func(trace.Ev
 	if err != nil {
 		return nil, fmt.Errorf("attaching probes on %s: %w", target.Node, err)
 	}
+	t.told = t.visible()
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	t.stopWatching = stop
 	if o.Report != nil {
@@ -361,10 +368,9 @@ func (t *Tracer) Detach(ctx context.Context) error {
 	t.stopWatching()
 	t.watching.Wait()
 	fail := func(err error) error { return fmt.Errorf("detaching probes on %s: %w", t.target.Node, err) }
-	if err := t.target.Namespace.Do(func() error { return t.remove(ctx) }); err != nil {
+	if err := t.removeForGood(ctx); err != nil {
 		return fail(err)
 	}
-	t.detached.Store(true)
 	err := t.guard.dismiss()
 	t.drain()
 	err = errors.Join(err, t.close())
@@ -375,6 +381,15 @@ func (t *Tracer) Detach(ctx context.Context) error {
 		return fail(err)
 	}
 	return nil
+}
+
+// removeForGood removes the probes, and sees that none is put in again.
+func (t *Tracer) removeForGood(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	err := t.target.Namespace.Do(func() error { return t.remove(ctx) })
+	t.detached.Store(err == nil)
+	return err
 }
 
 // copyRange is how many bytes of each packet are asked for: the headers, the

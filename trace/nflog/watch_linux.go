@@ -33,6 +33,7 @@ func (t *Tracer) watch(ctx context.Context, report func(error)) {
 		if err != nil && ctx.Err() == nil {
 			report(fmt.Errorf("following the ruleset of %s: %w", t.target.Node, err))
 		}
+		t.tellChanged()
 	}
 }
 
@@ -41,7 +42,7 @@ func (t *Tracer) watch(ctx context.Context, report func(error)) {
 func (t *Tracer) follow(ctx context.Context, legacy bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.detached.Load() {
+	if t.detached.Load() || t.paused > 0 {
 		return nil
 	}
 	generation, err := t.generation()
