@@ -523,6 +523,29 @@ func TestResetIsTiedToWhatItRefuses(t *testing.T) {
 	}
 }
 
+// Nobody answers for the neighbour, and the client tells itself so before the
+// packet counts as lost.
+func TestRefusalComesBehindWhatItRefuses(t *testing.T) {
+	s := newScript(t)
+	s.packet(1, trace.SYN, "192.168.23.1:4000", "192.168.23.149:80")
+	s.events(clientOut)
+	s.wait(3 * time.Second)
+	s.packet(2, 0, "192.168.23.1:0", "192.168.23.1:0")
+	s.last.Packet.Proto, s.last.Packet.ICMPType, s.last.Packet.ICMPCode = trace.ICMP, 3, 1
+	s.last.Packet.Embedded = &trace.Packet{
+		Family: trace.IPv4, Proto: trace.TCP, Seq: 1,
+		Src: netip.MustParseAddrPort("192.168.23.1:4000"), Dst: netip.MustParseAddrPort("192.168.23.149:80"),
+	}
+	s.events("client INPUT filter/INPUT 1:DROP in=lo ct=RELATED")
+	s.wait(500 * time.Millisecond)
+	s.expect()
+	s.wait(time.Second)
+	walks := s.a.Take(s.now, true)
+	if len(walks) != 2 || walks[0].Outcome != trace.Lost || walks[1].Answers != walks[0].ID {
+		t.Errorf("%+v, want a lost walk and one that answers it", walks)
+	}
+}
+
 func TestSamePacketTwiceIsTwoWalks(t *testing.T) {
 	s := newScript(t)
 	for range 2 {
