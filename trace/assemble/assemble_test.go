@@ -546,6 +546,36 @@ func TestRefusalComesBehindWhatItRefuses(t *testing.T) {
 	}
 }
 
+// A ping's answer is lost, and the error quotes it: the request, which has the
+// same sequence number, is not what is refused. The reader of the namespace that
+// the request came from is behind.
+func TestErrorIsTiedToTheAnswerOfAPing(t *testing.T) {
+	s := newScript(t)
+	ping := func(identity int, icmpType uint8, src, dst string) {
+		s.packet(identity, 0, src, dst)
+		p := &s.last.Packet
+		p.Proto, p.Seq, p.ICMPType, p.ICMPSeq = trace.ICMP, 0, icmpType, 1
+	}
+	ping(2, 0, "192.168.23.149:0", "192.168.23.1:0")
+	answer := s.last.Packet
+	s.now = epoch.Add(10 * time.Millisecond)
+	s.events("host OUTPUT mangle/OUTPUT empty out=wan ct=ESTABLISHED")
+	ping(1, 8, "192.168.23.1:0", "192.168.23.149:0")
+	request := s.event(strings.Fields("client OUTPUT mangle/OUTPUT empty out=eth0 ct=NEW"))
+	request.Time = epoch
+	s.a.Add(request, s.now)
+	s.wait(time.Second)
+	ping(3, 3, "192.168.23.149:0", "192.168.23.149:0")
+	s.last.Packet.ICMPSeq, s.last.Packet.Embedded = 0, &answer
+	s.events("host INPUT filter/INPUT 1:DROP in=lo ct=RELATED")
+	s.wait(10 * time.Second)
+	for _, w := range s.a.Take(s.now, true) {
+		if w.Packet.ICMPType == 3 && w.Answers != 2 || w.Packet.ICMPType == 0 && w.ID != 2 {
+			t.Errorf("%+v, want the answer as walk 2, and an error that answers it", w)
+		}
+	}
+}
+
 func TestSamePacketTwiceIsTwoWalks(t *testing.T) {
 	s := newScript(t)
 	for range 2 {
