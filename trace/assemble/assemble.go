@@ -341,12 +341,15 @@ func (a *Assembler) Take(now time.Time, done bool) []trace.Walk {
 
 // mustWait says whether a walk that was not handed out yet must wait for another
 // of its flow that began before it and may still be ready in time: that is done
-// or, where walks are handed out under way, has been gathered.
+// or, where walks are handed out under way, has been gathered. A refusal comes
+// behind what it refuses, however late: a host that gives up asking for a
+// neighbour reports that before the packet counts as lost.
 func (a *Assembler) mustWait(w *walk, now time.Time, done bool) bool {
 	gathering := func(v *walk) bool { return now.Sub(v.first().arrived) < a.config.Gather }
 	if !done && gathering(w) {
 		return true
 	}
+	refused := w.refuses()
 	return slices.ContainsFunc(a.walks, func(v *walk) bool {
 		if v == w || v.id != 0 || v.flow.root() != w.flow.root() || !v.began().Before(w.began()) {
 			return false
@@ -354,7 +357,7 @@ func (a *Assembler) mustWait(w *walk, now time.Time, done bool) bool {
 		if !done {
 			return gathering(v)
 		}
-		return v.outcome == "" && now.Sub(v.last().touched) < a.config.Reorder
+		return v.outcome == "" && (v == refused || now.Sub(v.last().touched) < a.config.Reorder)
 	})
 }
 

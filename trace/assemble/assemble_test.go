@@ -533,6 +533,59 @@ func TestResetIsTiedToWhatItRefuses(t *testing.T) {
 	}
 }
 
+// Nobody answers for the neighbour, and the client tells itself so before the
+// packet counts as lost.
+func TestRefusalComesBehindWhatItRefuses(t *testing.T) {
+	s := newScript(t)
+	s.packet(1, trace.SYN, "192.168.23.1:4000", "192.168.23.149:80")
+	s.events(clientOut)
+	s.wait(3 * time.Second)
+	s.packet(2, 0, "192.168.23.1:0", "192.168.23.1:0")
+	s.last.Packet.Proto, s.last.Packet.ICMPType, s.last.Packet.ICMPCode = trace.ICMP, 3, 1
+	s.last.Packet.Embedded = &trace.Packet{
+		Family: trace.IPv4, Proto: trace.TCP, Seq: 1,
+		Src: netip.MustParseAddrPort("192.168.23.1:4000"), Dst: netip.MustParseAddrPort("192.168.23.149:80"),
+	}
+	s.events("client INPUT filter/INPUT 1:DROP in=lo ct=RELATED")
+	s.wait(500 * time.Millisecond)
+	s.expect()
+	s.wait(time.Second)
+	walks := s.a.Take(s.now, true)
+	if len(walks) != 2 || walks[0].Outcome != trace.Lost || walks[1].Answers != walks[0].ID {
+		t.Errorf("%+v, want a lost walk and one that answers it", walks)
+	}
+}
+
+// A ping's answer is lost, and the error quotes it: the request, which has the
+// same sequence number, is not what is refused. The reader of the namespace that
+// the request came from is behind.
+func TestErrorIsTiedToTheAnswerOfAPing(t *testing.T) {
+	s := newScript(t)
+	ping := func(identity int, icmpType uint8, src, dst string) {
+		s.packet(identity, 0, src, dst)
+		p := &s.last.Packet
+		p.Proto, p.Seq, p.ICMPType, p.ICMPSeq = trace.ICMP, 0, icmpType, 1
+	}
+	ping(2, 0, "192.168.23.149:0", "192.168.23.1:0")
+	answer := s.last.Packet
+	s.now = epoch.Add(10 * time.Millisecond)
+	s.events("host OUTPUT mangle/OUTPUT empty out=wan ct=ESTABLISHED")
+	ping(1, 8, "192.168.23.1:0", "192.168.23.149:0")
+	request := s.event(strings.Fields("client OUTPUT mangle/OUTPUT empty out=eth0 ct=NEW"))
+	request.Time = epoch
+	s.a.Add(request, s.now)
+	s.wait(time.Second)
+	ping(3, 3, "192.168.23.149:0", "192.168.23.149:0")
+	s.last.Packet.ICMPSeq, s.last.Packet.Embedded = 0, &answer
+	s.events("host INPUT filter/INPUT 1:DROP in=lo ct=RELATED")
+	s.wait(10 * time.Second)
+	for _, w := range s.a.Take(s.now, true) {
+		if w.Packet.ICMPType == 3 && w.Answers != 2 || w.Packet.ICMPType == 0 && w.ID != 2 {
+			t.Errorf("%+v, want the answer as walk 2, and an error that answers it", w)
+		}
+	}
+}
+
 func TestSamePacketTwiceIsTwoWalks(t *testing.T) {
 	s := newScript(t)
 	for range 2 {

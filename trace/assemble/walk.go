@@ -171,14 +171,21 @@ func (w *walk) refuses() *walk {
 		q := v.first().first.Packet
 		switch {
 		case v == w || q.Refuses() || !v.began().Before(w.began()):
-		case p.Embedded != nil && (q.Proto != p.Embedded.Proto || q.Seq != p.Embedded.Seq):
+		case p.Embedded != nil && !quotes(*p.Embedded, q):
 		case p.Embedded == nil && v.direction() == w.direction():
 		case v.round != w.round && !names(p, q): // packets in between were not followed
-		default:
+		case found == nil || found.began().Before(v.began()):
 			found = v
 		}
 	}
 	return found
+}
+
+// quotes says whether the packet that an ICMP error quotes can be the given one
+// of the same connection, by what NAT leaves alone: a request and its answer
+// have the same sequence number in a ping.
+func quotes(quoted, p trace.Packet) bool {
+	return p.Proto == quoted.Proto && p.Seq == quoted.Seq && p.ICMPType == quoted.ICMPType && p.ICMPSeq == quoted.ICMPSeq
 }
 
 // build puts the steps of the walk together. On the way the flow learns of
