@@ -101,6 +101,7 @@ func TestSchemaWords(t *testing.T) {
 	want := map[string][]string{
 		"kind": wordsOf(Lesson, Challenge), "iptables": {"nft", "legacy", "both"},
 		"nodes[].kind":        wordsOf(lab.Host, lab.Container, lab.Machine),
+		"nodes[].loopback":    {"up", "down"},
 		"services[].protocol": wordsOf(lab.HTTP, lab.TCPEcho, lab.UDPEcho), "clients[].protocol": wordsOf(protocols...),
 		"steps[].expect[].protocol": wordsOf(protocols...), "steps[].expect[].packet": wordsOf(packets...),
 		"steps[].expect[].outcome": wordsOf(outcomes...),

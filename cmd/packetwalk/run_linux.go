@@ -88,7 +88,8 @@ type run struct {
 
 // startRun builds the scenario's lab and traces all of it.
 func startRun(ctx context.Context, s scenarios.Scenario, flags runFlags) (*run, error) {
-	p, err := play.Start(ctx, s, play.Options{Iptables: flags.iptables, Finished: flags.view() != viewTUI})
+	report := func(err error) { fmt.Fprintln(os.Stderr, "packetwalk:", err) }
+	p, err := play.Start(ctx, s, play.Options{Iptables: flags.iptables, Finished: flags.view() != viewTUI, Report: report})
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,8 @@ type Options struct {
 	Iptables string
 	// Finished asks for walks that have come to their end only.
 	Finished bool
-	// Report is called with what goes wrong while nobody waits for an answer.
+	// Report is called with what goes wrong while nobody waits for an answer. It
+	// must be set, and is called from several goroutines.
 	Report func(error)
 }
 
