@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"packetwalk/trace"
@@ -95,16 +94,8 @@ func IsProbe(line string) bool {
 	if !strings.Contains(line, prefixMark) {
 		return false
 	}
-	words, err := ruleset.Words(line)
-	if err != nil {
-		return false
-	}
-	i := slices.Index(words, "--nflog-prefix")
-	if i < 0 || i+1 == len(words) {
-		return false
-	}
-	_, ok := ParsePrefix(words[i+1])
-	return ok
+	r, err := ruleset.ParseRule(line)
+	return err == nil && isProbe(r)
 }
 
 // ForgetNames has the names of interfaces looked up anew: their numbers may

@@ -41,6 +41,7 @@ func TestIsProbe(t *testing.T) {
 		`-A INPUT -j NFLOG --nflog-prefix ` + probe + ` --nflog-group 20000`:   true,
 		`-A INPUT -j NFLOG --nflog-prefix "` + probe + `" --nflog-group 20000`: true,
 		`-A INPUT -j NFLOG --nflog-prefix mine --nflog-group 20000`:            false,
+		`-A INPUT -m comment --comment "` + probe + `" -j TRACE`:               true,
 		`-A INPUT -m comment --comment "` + probe + `" -j ACCEPT`:              false,
 		`-A INPUT -j NFLOG --nflog-prefix`:                                     false,
 		`-A INPUT -m comment --comment "` + probe:                              false,

@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -113,24 +114,40 @@ func (p *parser) rule(line string) string {
 		}
 		line = strings.TrimSpace(rest)
 	}
-	r.Text = line
-	words, err := Words(line)
-	if err != nil {
-		return err.Error()
+	chain, why := r.read(line)
+	if why != "" {
+		return why
 	}
-	if len(words) < 2 || words[0] != "-A" {
-		return "neither a chain, nor a rule (-A CHAIN …), nor COMMIT"
-	}
-	i, ok := p.chains[words[1]]
+	i, ok := p.chains[chain]
 	if !ok {
 		return "a rule for a chain that was not declared"
-	}
-	if why := r.split(words[2:]); why != "" {
-		return why
 	}
 	c := &p.current().Chains[i]
 	c.Rules = append(c.Rules, r)
 	return ""
+}
+
+// ParseRule reads one rule as iptables-save writes it, without counters:
+// "-A CHAIN …".
+func ParseRule(line string) (Rule, error) {
+	var r Rule
+	if _, why := r.read(line); why != "" {
+		return r, errors.New(why)
+	}
+	return r, nil
+}
+
+// read reads a rule without counters.
+func (r *Rule) read(line string) (chain, why string) {
+	r.Text = line
+	words, err := Words(line)
+	if err != nil {
+		return "", err.Error()
+	}
+	if len(words) < 2 || words[0] != "-A" {
+		return "", "neither a chain, nor a rule (-A CHAIN …), nor COMMIT"
+	}
+	return words[1], r.split(words[2:])
 }
 
 // split parts the words of a rule at its target.
