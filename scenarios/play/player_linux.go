@@ -252,10 +252,30 @@ func (p *Player) Snapshot(ctx context.Context) (Snapshot, error) {
 
 // Restore puts the lab back to a state that Snapshot has given.
 func (p *Player) Restore(ctx context.Context, s Snapshot) error {
-	if err := p.lab.Restore(ctx, s.(labSnapshot).Snapshot); err != nil {
+	err := p.untraced(ctx, func() error { return p.lab.Restore(ctx, s.(labSnapshot).Snapshot) })
+	if err != nil {
 		return err
 	}
-	_, err := p.rewire(ctx)
+	_, err = p.rewire(ctx)
+	return err
+}
+
+// untraced does something while no node has probes.
+func (p *Player) untraced(ctx context.Context, do func() error) error {
+	var paused []string
+	var err error
+	for _, n := range p.scenario.Topology.Nodes {
+		if err = p.trace.Pause(ctx, n.Name); err != nil {
+			break
+		}
+		paused = append(paused, n.Name)
+	}
+	if err == nil {
+		err = do()
+	}
+	for _, n := range paused {
+		err = errors.Join(err, p.trace.Resume(context.WithoutCancel(ctx), n))
+	}
 	return err
 }
 
