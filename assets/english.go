@@ -113,6 +113,7 @@ func english() Messages {
 			Title:    "packetwalk: a packet's walk through netfilter",
 			Question: "Which scenario?",
 			None:     "There is nothing to choose from.",
+			Done:     "done", Begun: "begun",
 		},
 		Plain: Plain{
 			Walk: "walk {id}: flow {flow}, {direction}, {packet}, from {src} to {dst}",
@@ -125,7 +126,10 @@ func english() Messages {
 			NotMatched:     "not matched: {node} {table}/{chain} rule {rule}  ({text})",
 			NotMatchedWhy:  "not matched: {node} {table}/{chain} rule {rule}: it wants {match}, the packet has {have}  ({text})",
 			NotMatchedNone: "not matched: {node} {table}/{chain} rule {rule}: it wants {match}, the packet has none  ({text})",
+			StepTitle:      "step {step} of {steps}: {title}", Choice: "{n}. {text}",
+			Solution: "solution:", Results: "expected:", Goal: "goal: {text}",
 		},
+		Lesson: englishLesson(), Expect: englishExpectations(), Fault: englishFaults(), Prompt: englishPrompt(), LessonKeys: englishLessonKeys(),
 	}
 }
 

@@ -17,6 +17,12 @@ type Messages struct {
 	Help     Help
 	Pick     Pick
 	Plain    Plain
+
+	Lesson     Lesson
+	Expect     Expectations
+	Fault      Faults
+	Prompt     Prompt
+	LessonKeys LessonKeys
 }
 
 // Verdicts says what a step did with the packet.
@@ -132,7 +138,11 @@ func (h Help) Marks() []Term {
 }
 
 // Pick is what the choice of a scenario says.
-type Pick struct{ Title, Question, None string }
+type Pick struct {
+	Title, Question, None string
+	// Done and Begun say how far the user has come.
+	Done, Begun string
+}
 
 // Plain is what only the plain printer says.
 type Plain struct {
@@ -146,4 +156,8 @@ type Plain struct {
 	// A rule that was passed over: for a reason that cannot be told, because of
 	// what the packet had, and because it had nothing of the kind.
 	NotMatched, NotMatchedWhy, NotMatchedNone string
+	// StepTitle heads a step of a lesson; Choice is one answer to a question.
+	StepTitle, Choice string
+	// Commands heads what is typed, Typed what the user typed.
+	Solution, Results, Goal string
 }
