@@ -127,7 +127,9 @@ func english() Messages {
 			NotMatchedWhy:  "not matched: {node} {table}/{chain} rule {rule}: it wants {match}, the packet has {have}  ({text})",
 			NotMatchedNone: "not matched: {node} {table}/{chain} rule {rule}: it wants {match}, the packet has none  ({text})",
 			StepTitle:      "step {step} of {steps}: {title}", Choice: "{n}. {text}",
-			Solution: "solution:", Results: "expected:", Goal: "goal: {text}",
+			Question: "question: {text}", Solution: "solution:", Results: "expected:", Goal: "goal: {text}",
+			RightIs: "right is {n}: {text}", Holds: "holds: {text}", HoldsNot: "does not hold: {text}", Because: "because: {fault}",
+			Failed: "failed: {error}",
 		},
 		Lesson: englishLesson(), Expect: englishExpectations(), Fault: englishFaults(), Prompt: englishPrompt(), LessonKeys: englishLessonKeys(),
 	}

@@ -5,16 +5,15 @@ func englishLesson() Lesson {
 		StepOf: "step {step} of {steps}", Step: "{step}/{steps}",
 		Preparing: "The lab is being built …", Running: "running: {command}", Busy: "working …", Checking: "looking whether the goal is reached …",
 		ReadOn: "{key} goes on once you have read this", GoOn: "{key} goes on", ChooseOne: "Choose an answer: 1 to {n}, or ↑ ↓ and enter. n goes on without.",
-		GoalOpen: "The goal is not reached yet. n goes on all the same.", AllDone: "That was the last step. q quits, b goes back.", More: "There is more below.",
+		GoalOpen: "The goal is not reached yet. n goes on all the same.", AllDone: "That was the last step. q quits, b goes back.",
 		Question: "Question", Walked: "What happened", After: "Afterwards", Goal: "Goal", Solution: "Solution",
 		Hint: "Hint {n}: {text}", HintsLeft: "Hints left: {n}, with {key}",
-		ExitCode: "exit code {code}", Meant: "exit code {code}, as expected", NoOutput: "(no output)",
+		ExitCode: "exit code {code}", Meant: "exit code {code}, as expected",
 		Right: "Right", Wrong: "Not quite", RightIs: "Right is {n}: {text}", NotAnswered: "You gave no answer.",
-		Met: "holds", Unmet: "does not hold",
 		Reached: "reached", NotReached: "not reached yet", GoalState: "Goal: {state}",
 		Status: "{request}: status {status}, {bytes} bytes, after {rtt}", Answered: "{request}: {bytes} bytes back, after {rtt}",
 		NoAnswer: "{request}: no answer: {error}",
-		Earlier:  "{n} earlier: {key}", RulesChanged: "The rules have changed since. What the packet met:",
+		Earlier:  "{n} earlier: {key}", RulesChanged: "Not in this chain as it is now. What the packet met:",
 	}
 }
 

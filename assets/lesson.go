@@ -7,24 +7,22 @@ type Lesson struct {
 	// What goes on in a step.
 	Preparing, Running, Busy, Checking string
 	// What is asked of the user.
-	ReadOn, GoOn, ChooseOne, GoalOpen, AllDone, More string
+	ReadOn, GoOn, ChooseOne, GoalOpen, AllDone string
 	// Above the parts of a step.
 	Question, Walked, After, Goal, Solution string
 	// Hint is a hint with its number; HintsLeft says how many more there are.
 	Hint, HintsLeft string
 	// ExitCode is said of a command that failed, Meant where it was meant to.
-	ExitCode, Meant, NoOutput string
+	ExitCode, Meant string
 	// The answer to the question.
 	Right, Wrong, RightIs, NotAnswered string
-	// The expectations; Unmet is followed by the reason.
-	Met, Unmet string
 	// The goal.
 	Reached, NotReached, GoalState string
 	// Sent and its answer; Status has the code of HTTP.
 	Status, Answered, NoAnswer string
-	// Earlier says how many walks are not listed.
+	// Earlier says how many walks are not listed, and the key that lists them.
 	Earlier string
-	// RulesChanged is said where a chain is no longer as the packet met it.
+	// RulesChanged is said where a chain no longer has the rule that the packet met.
 	RulesChanged string
 }
 

@@ -157,7 +157,12 @@ type Plain struct {
 	// what the packet had, and because it had nothing of the kind.
 	NotMatched, NotMatchedWhy, NotMatchedNone string
 	// StepTitle heads a step of a lesson; Choice is one answer to a question.
-	StepTitle, Choice string
-	// Commands heads what is typed, Typed what the user typed.
-	Solution, Results, Goal string
+	StepTitle, Choice                 string
+	Question, Solution, Results, Goal string
+	// RightIs is said of the right answer to a question.
+	RightIs string
+	// Holds and HoldsNot are said of an expectation; Because says why not.
+	Holds, HoldsNot, Because string
+	// Failed says what went wrong in a step.
+	Failed string
 }

@@ -2,37 +2,42 @@ package tui
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	extast "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/text"
 )
 
 // mostProse is the width from which lines of prose are too long to read well.
 const mostProse = 88
 
-// markdown turns Markdown into lines. Where it is marked, what otherwise only
-// the look tells is told by signs: `code` keeps its quotes.
+// markdown turns Markdown into lines, for the screen or as plain text. In plain
+// text what otherwise only the look tells is told by signs (`code` keeps its
+// quotes), and lines of code are not broken.
 type markdown struct {
 	source []byte
-	marked bool
+	plain  bool
 }
 
 // markdownLines is a text in Markdown as lines of at most w cells.
 func markdownLines(source string, w int) []line { return newMarkdown(source, false).render(w) }
 
-func newMarkdown(source string, marked bool) markdown {
-	return markdown{[]byte(strings.ToValidUTF8(source, "\uFFFD")), marked}
+func newMarkdown(source string, plain bool) markdown {
+	return markdown{[]byte(strings.ToValidUTF8(source, "\uFFFD")), plain}
 }
 
 func (m markdown) render(w int) []line { return m.blocks(m.parse(), w, true) }
 
-func (m markdown) parse() ast.Node {
-	parser := goldmark.New(goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.Linkify)).Parser()
-	return parser.Parse(text.NewReader(m.source))
-}
+func (m markdown) parse() ast.Node { return markdownParser().Parse(text.NewReader(m.source)) }
+
+// markdownParser is the parser of every text; it does not change.
+var markdownParser = sync.OnceValue(func() parser.Parser {
+	return goldmark.New(goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.Linkify)).Parser()
+})
 
 // inlineMarkdown is a text in Markdown as spans, its paragraphs behind each other.
 func inlineMarkdown(source string) []span { return newMarkdown(source, false).paragraphs() }
@@ -49,12 +54,17 @@ func (m markdown) paragraphs() []span {
 }
 
 // headed is Markdown behind a head; below it where the text is more than a paragraph.
-func headed(head, source string, w int) []line {
-	m := newMarkdown(source, false)
-	if doc := m.parse(); doc.ChildCount() == 1 && doc.FirstChild().Kind() == ast.KindParagraph {
+func headed(head, source string, w int) []line { return newMarkdown(source, false).headed(head, w) }
+
+func (m markdown) headed(head string, w int) []line {
+	doc := m.parse()
+	switch only := doc.FirstChild(); {
+	case head == "":
+		return m.render(w)
+	case only == nil, doc.ChildCount() == 1 && only.Kind() == ast.KindParagraph:
 		return wrapSpans(append([]span{{head, packetLook}}, m.paragraphs()...), min(w, mostProse), 2)
 	}
-	return append(wrapped(head, w, 0, packetLook), indented(m.render(w-2), "  ", "  ", plainLook)...)
+	return append(wrapped(strings.TrimRight(head, " "), w, 0, packetLook), indented(m.render(w-2), "  ", "  ", plainLook)...)
 }
 
 // blocks are the children of a node, with empty lines between them if they are
@@ -82,19 +92,33 @@ func (m markdown) block(n ast.Node, w int) []line {
 	case *ast.Paragraph, *ast.TextBlock:
 		return wrapSpans(m.inline(n, plainLook), prose, 0)
 	case *ast.FencedCodeBlock, *ast.CodeBlock:
-		return indented(preformatted(outputLines(m.raw(n)), w-4, codeLook), "    ", "    ", plainLook)
+		return indented(m.codeBlock(n, w-4), "    ", "    ", plainLook)
 	case *ast.HTMLBlock:
 		return preformatted(outputLines(m.raw(n)), w, plainLook)
 	case *ast.ThematicBreak:
-		return []line{textLine(strings.Repeat("─", min(prose, 24)), faintLook)}
+		return []line{textLine(strings.Repeat(choose(m.plain, "-", "─"), min(prose, 24)), faintLook)}
 	case *ast.Blockquote:
-		return indented(m.blocks(n, min(w, mostProse)-2, true), "│ ", "│ ", faintLook)
+		bar := choose(m.plain, "> ", "│ ")
+		return indented(m.blocks(n, prose-2, true), bar, bar, faintLook)
 	case *ast.List:
 		return m.list(n, w)
 	case *extast.Table:
 		return m.table(n, w)
 	}
 	return m.blocks(n, w, true)
+}
+
+// codeBlock is a block of code.
+func (m markdown) codeBlock(n ast.Node, w int) []line {
+	code := outputLines(m.raw(n))
+	if !m.plain {
+		return preformatted(code, w, codeLook)
+	}
+	var lines []line
+	for _, t := range code {
+		lines = append(lines, textLine(t, codeLook))
+	}
+	return lines
 }
 
 // raw is the text of a block that is not parsed further.
@@ -106,7 +130,7 @@ func (m markdown) list(l *ast.List, w int) []line {
 	number := l.Start
 	last := itoa(l.Start + l.ChildCount() - 1)
 	for item := l.FirstChild(); item != nil; item = item.NextSibling() {
-		sign := "• "
+		sign := choose(m.plain, "- ", "• ")
 		if l.IsOrdered() {
 			sign = pad(itoa(number)+".", len(last)+2)
 			number++
@@ -182,7 +206,7 @@ func (m markdown) code(n *ast.CodeSpan) []span {
 	for _, s := range m.spans(n, codeLook) {
 		b.WriteString(choose(s.text == softBreak, " ", s.text))
 	}
-	if m.marked {
+	if m.plain {
 		return []span{{"`" + b.String() + "`", codeLook}}
 	}
 	return []span{{b.String(), codeLook}}

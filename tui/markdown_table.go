@@ -18,15 +18,17 @@ const (
 type tableRow [][]span
 
 // table is a table in columns or, where they have no room, as a list of fields.
+// In plain text no cell is wrapped: read line by line, that would be a muddle.
 func (m markdown) table(t *extast.Table, w int) []line {
 	var rows []tableRow
 	for r := t.FirstChild(); r != nil; r = r.NextSibling() {
 		_, head := r.(*extast.TableHeader)
 		rows = append(rows, m.row(r, choose(head, strongLook, plainLook)))
 	}
-	widths, ok := columnWidths(rows, w)
+	least := choose(m.plain, w, leastColumn)
+	widths, ok := columnWidths(rows, w, least)
 	if !ok {
-		return tableFields(rows, w)
+		return tableFields(rows, w, choose(m.plain, "- ", "• "))
 	}
 	var lines []line
 	for i, r := range rows {
@@ -47,8 +49,8 @@ func (m markdown) row(r ast.Node, base look) tableRow {
 }
 
 // columnWidths divides w among the columns: as much as the cells need, else
-// less for the widest. It fails where a column would become too narrow.
-func columnWidths(rows []tableRow, w int) ([]int, bool) {
+// less for the widest. It fails where that would become narrower than least.
+func columnWidths(rows []tableRow, w, least int) ([]int, bool) {
 	var widths []int
 	for _, r := range rows {
 		for i, c := range r {
@@ -69,7 +71,7 @@ func columnWidths(rows []tableRow, w int) ([]int, bool) {
 				widest = i
 			}
 		}
-		if widths[widest] <= leastColumn {
+		if widths[widest] <= least || least == w {
 			return nil, false
 		}
 		widths[widest]--
@@ -111,7 +113,7 @@ func tableRule(widths []int) line {
 
 // tableFields is a table as a list: for every row its fields, each behind the
 // name of its column.
-func tableFields(rows []tableRow, w int) []line {
+func tableFields(rows []tableRow, w int, sign string) []line {
 	var lines []line
 	for _, r := range rows[1:] {
 		for i, c := range r {
@@ -119,7 +121,7 @@ func tableFields(rows []tableRow, w int) []line {
 			if i < len(rows[0]) {
 				field = append(append(append([]span{}, rows[0][i]...), span{": ", softLook}), c...)
 			}
-			lines = append(lines, indented(wrapSpans(field, max(2, w-2), 0), choose(i == 0, "• ", "  "), "  ", softLook)...)
+			lines = append(lines, indented(wrapSpans(field, max(2, w-2), 0), choose(i == 0, sign, "  "), "  ", softLook)...)
 		}
 	}
 	return lines

@@ -137,7 +137,7 @@ func (m *model) packetPanel() packetPanel {
 func (m *model) walksPanel() walksPanel {
 	p := walksPanel{w: m.w, walks: m.player.walks, playing: m.player.current, cursor: m.cursor, from: m.listed(), focused: m.focused() == onWalks}
 	if m.lesson != nil {
-		p.newest, p.hidden = m.player.firstIndex(), m.lesson.hides
+		p.newest, p.hidden, p.olderKey = m.player.firstIndex(), m.lesson.hides, m.keys.Older.Help().Key
 	}
 	return p
 }

@@ -18,10 +18,12 @@ type walksPanel struct {
 	from, newest int
 	// hidden says that the outcome of a walk is not told yet. May be nil.
 	hidden func(id int) bool
+	// olderKey is the name of the key that lists those before from, too.
+	olderKey string
 }
 
 func (p walksPanel) draw(g *grid, r rect) {
-	inner := g.panel(r, p.w.m.Screen.Walks, itoa(len(p.walks)-p.from), p.focused)
+	inner := g.panel(r, p.w.m.Screen.Walks, p.note(), p.focused)
 	cols := p.columns(inner.w)
 	var lines []line
 	var a, b int
@@ -42,6 +44,15 @@ func (p walksPanel) draw(g *grid, r rect) {
 	for i := max(a, from); i < min(b, to); i++ {
 		g.paint(inner.x, inner.y+i-from, inner.w, selectedLook)
 	}
+}
+
+// note is the number of walks that are listed, and of those that are not.
+func (p walksPanel) note() string {
+	note := itoa(len(p.walks) - p.from)
+	if p.from > 0 {
+		note = fill(p.w.m.Lesson.Earlier, "n", itoa(p.from), "key", p.olderKey) + " · " + note
+	}
+	return note
 }
 
 // page is how many entries a page key goes over.
