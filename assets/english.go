@@ -116,6 +116,7 @@ func english() Messages {
 			Title:    "packetwalk: a packet's walk through netfilter",
 			Question: "Which scenario?",
 			None:     "There is nothing to choose from.",
+			Done:     "done", Begun: "begun",
 		},
 		Plain: Plain{
 			Walk: "walk {id}: flow {flow}, {direction}, {packet}, from {src} to {dst}",
@@ -129,7 +130,12 @@ func english() Messages {
 			NotMatched:     "not matched: {node} {table}/{chain} rule {rule}  ({text})",
 			NotMatchedWhy:  "not matched: {node} {table}/{chain} rule {rule}: it wants {match}, the packet has {have}  ({text})",
 			NotMatchedNone: "not matched: {node} {table}/{chain} rule {rule}: it wants {match}, the packet has none  ({text})",
+			StepTitle:      "step {step} of {steps}: {title}", Choice: "{n}. {text}",
+			Question: "question: {text}", Solution: "solution:", Results: "expected:", Goal: "goal: {text}",
+			RightIs: "right is {n}: {text}", Holds: "holds: {text}", HoldsNot: "does not hold: {text}", Because: "because: {fault}",
+			Failed: "failed: {error}",
 		},
+		Lesson: englishLesson(), Expect: englishExpectations(), Fault: englishFaults(), Prompt: englishPrompt(), LessonKeys: englishLessonKeys(),
 	}
 }
 

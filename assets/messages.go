@@ -17,6 +17,12 @@ type Messages struct {
 	Help     Help
 	Pick     Pick
 	Plain    Plain
+
+	Lesson     Lesson
+	Expect     Expectations
+	Fault      Faults
+	Prompt     Prompt
+	LessonKeys LessonKeys
 }
 
 // Verdicts says what a step did with the packet.
@@ -135,7 +141,11 @@ func (h Help) Marks() []Term {
 }
 
 // Pick is what the choice of a scenario says.
-type Pick struct{ Title, Question, None string }
+type Pick struct {
+	Title, Question, None string
+	// Done and Begun say how far the user has come.
+	Done, Begun string
+}
 
 // Plain is what only the plain printer says.
 type Plain struct {
@@ -149,4 +159,13 @@ type Plain struct {
 	// A rule that was passed over: for a reason that cannot be told, because of
 	// what the packet had, and because it had nothing of the kind.
 	NotMatched, NotMatchedWhy, NotMatchedNone string
+	// StepTitle heads a step of a lesson; Choice is one answer to a question.
+	StepTitle, Choice                 string
+	Question, Solution, Results, Goal string
+	// RightIs is said of the right answer to a question.
+	RightIs string
+	// Holds and HoldsNot are said of an expectation; Because says why not.
+	Holds, HoldsNot, Because string
+	// Failed says what went wrong in a step.
+	Failed string
 }

@@ -14,6 +14,7 @@ type Theme struct {
 	Bad      string // DROP, rejected, lost
 	Changed  string // what NAT rewrote
 	Warning  string
+	Code     string // code in a text, and what was typed
 	SelectBG string // behind the selected line
 }
 
@@ -25,10 +26,12 @@ func ThemeFor(dark bool) Theme {
 		return Theme{
 			Faint: "#6c6c6c", Soft: "#a8a8a8", Accent: "#5fafff", Packet: "#ffd75f", PacketBG: "#3a3a3a",
 			Passed: "#5fd7af", Good: "#87d787", Bad: "#ff5f5f", Changed: "#d7afff", Warning: "#ffaf5f", SelectBG: "#005f87",
+			Code: "#87d7d7",
 		}
 	}
 	return Theme{
 		Faint: "#8a8a8a", Soft: "#585858", Accent: "#005faf", Packet: "#875f00", PacketBG: "#ffffaf",
 		Passed: "#00875f", Good: "#008700", Bad: "#af0000", Changed: "#8700af", Warning: "#af5f00", SelectBG: "#afd7ff",
+		Code: "#005f5f",
 	}
 }

@@ -9,7 +9,14 @@ import (
 
 // drawHeader writes the title, and how far the player is.
 func (m *model) drawHeader(g *grid, r rect) {
+	if r.h >= bannerHeight {
+		m.drawBanner(g, r)
+		return
+	}
 	right := m.playback()
+	if !m.stageShown() {
+		right = m.stepOf()
+	}
 	x := r.x + r.w - 1 - spansWidth(right)
 	end := g.text(r.x+1, r.y, "packetwalk", accentLook)
 	if title := fit(clean(m.cfg.Title), x-end-5); title != "" {
@@ -25,7 +32,7 @@ func (m *model) playback() []span {
 	var out []span
 	if w, ok := m.player.walk(); ok {
 		out = append(out,
-			span{fill(s.WalkOf, "walk", itoa(m.player.current+1), "walks", itoa(len(m.player.walks))), softLook},
+			span{fill(s.WalkOf, "walk", itoa(max(1, m.player.current+1-m.listed())), "walks", itoa(len(m.player.walks)-m.listed())), softLook},
 			span{" · ", faintLook},
 			span{fill(s.StepOf, "step", itoa(m.player.step+1), "steps", itoa(len(w.Steps))), softLook},
 			span{" · ", faintLook})
@@ -39,6 +46,20 @@ func (m *model) playback() []span {
 		out = append(out, span{"▶ " + s.Playing, goodLook})
 	}
 	return append(out, span{" " + speedNames[m.player.speed], boldLook})
+}
+
+// stepOf is the way through the lesson, a dot for every step.
+func (m *model) stepOf() []span {
+	n, at := len(m.lesson.steps), m.lesson.state.Step
+	if n == 0 {
+		return nil
+	}
+	out := []span{{fill(m.w.m.Lesson.Step, "step", itoa(at+1), "steps", itoa(n)) + " ", softLook}}
+	if n > 20 {
+		return out
+	}
+	done, rest := max(0, min(at, n-1)), max(0, n-at-1)
+	return append(out, span{strings.Repeat("●", done), passedLook}, span{"◉", packetLook}, span{strings.Repeat("○", rest), faintLook})
 }
 
 // drawStatus says what the program is about, and what went wrong.
@@ -66,6 +87,11 @@ func (m *model) missing() string {
 }
 
 func (m *model) status() (string, look) {
+	if m.lesson != nil {
+		if text, l := m.lessonStatus(); text != "" {
+			return text, l
+		}
+	}
 	s := m.w.m.Screen
 	w, played := m.player.walk()
 	switch {
@@ -97,7 +123,7 @@ func (m *model) waiting() string {
 
 // drawFooter writes the hints for which there is room, the weightiest at least.
 func (m *model) drawFooter(g *grid, r rect) {
-	hs := enabled(m.keys.hints(m.w.m.Keys, m.focus, m.pauseHint()))
+	hs := enabled(m.hints())
 	for hintsWidth(hs) > r.w-2 && len(hs) > 1 {
 		least := 0
 		for i, h := range hs {
@@ -112,6 +138,20 @@ func (m *model) drawFooter(g *grid, r rect) {
 		x = g.text(x, r.y, h.name(), keyLook)
 		x = g.text(x, r.y, " "+h.does, softLook) + 2
 	}
+}
+
+// hints are the footer's: those of a lesson, and those of the stage.
+func (m *model) hints() []hint {
+	stage := m.keys.hints(m.w.m.Keys, m.focused(), m.pauseHint())
+	switch {
+	case m.lesson == nil:
+		return stage
+	case m.lesson.remote:
+		return m.lessonHints()
+	case !m.stageShown():
+		return append(m.lessonHints(), stage[len(stage)-2:]...) // help and quit
+	}
+	return append(m.lessonHints(), stage...)
 }
 
 // pauseHint is what the pause key does now.
@@ -134,11 +174,16 @@ func hintsWidth(hs []hint) int {
 	return n
 }
 
-// node is the node that the stage shows before the first walk: the host.
+// node is the node that the stage shows: before the first walk the host.
 func (m *model) node() string {
 	if w, ok := m.player.walk(); ok {
 		return w.Steps[m.player.step].Node
 	}
+	return m.host()
+}
+
+// host is the first host among the nodes or, where there is none, the first node.
+func (m *model) host() string {
 	for _, n := range m.cfg.Topology.Nodes {
 		if n.Kind == lab.Host {
 			return n.Name

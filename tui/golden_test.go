@@ -92,12 +92,3 @@ func TestPlain(t *testing.T) {
 		golden(t, "plain-"+lang, b.String())
 	}
 }
-
-func TestPicker(t *testing.T) {
-	p := newPicker("en", []Item{
-		{"publish-port", "Publish a container's port", "A published port is DNAT in PREROUTING and an ACCEPT in FORWARD."},
-		{"drop", "Who dropped it?", "A policy and a rule, and how to tell one from the other."},
-	})
-	p.width, p.height = 80, 24
-	golden(t, "picker-80x24-en", ansi.Strip(p.frame())+"\n")
-}

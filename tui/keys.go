@@ -12,6 +12,7 @@ type keyMap struct {
 	Pause, Left, Right, Faster, Slower, Next, Previous, Open key.Binding
 	Up, Down, PageUp, PageDown, Home, End                    key.Binding
 	Send, Help, Quit, Close                                  key.Binding
+	lessonKeys
 }
 
 func newKeyMap(k assets.Keys, canSend bool) keyMap {
@@ -44,8 +45,8 @@ func newKeyMap(k assets.Keys, canSend bool) keyMap {
 
 // all lists the keys in the order of the help overlay.
 func (m keyMap) all() []key.Binding {
-	return []key.Binding{m.Pause, m.Left, m.Right, m.Faster, m.Slower, m.Send, m.Next, m.Previous, m.Open,
-		m.Up, m.Down, m.PageUp, m.PageDown, m.Home, m.End, m.Help, m.Close, m.Quit}
+	return append(m.lessonBindings(), m.Pause, m.Left, m.Right, m.Faster, m.Slower, m.Send, m.Next, m.Previous, m.Open,
+		m.Up, m.Down, m.PageUp, m.PageDown, m.Home, m.End, m.Help, m.Close, m.Quit)
 }
 
 // hint is a key, or several that belong together, in the footer.

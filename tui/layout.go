@@ -6,27 +6,49 @@ const (
 	leastHeight = 24
 )
 
+// besideWidth is the width from which there is room for a lesson beside the stage.
+const besideWidth = 160
+
+// place is where a lesson stands.
+type place uint8
+
+const (
+	nowhere place = iota
+	beside        // left of the stage
+	instead       // in the place of the stage and the panels
+)
+
 // layout is where the parts of the screen lie. The stage may be framed, or have
-// a titled line above it, or, in its compact form, neither.
+// a titled line above it, or, in its compact form, neither. Parts that are not
+// shown are empty.
 type layout struct {
-	header, topology, stage, rules, packet, walks, status, footer rect
+	header, topology, lesson, stage, rules, packet, walks, status, footer rect
 
 	stageFrame, stageTitle bool
 }
 
-// newLayout divides a screen of at least leastWidth x leastHeight.
-func newLayout(w, h int) layout {
-	l := layout{header: rect{0, 0, w, 1}, topology: rect{0, 1, w, 1},
+// newLayout divides a screen of at least leastWidth x leastHeight. The header
+// is as many lines high as it is told.
+func newLayout(w, h, header int, lesson place) layout {
+	l := layout{header: rect{0, 0, w, header}, topology: rect{0, header, w, 1},
 		status: rect{0, h - 2, w, 1}, footer: rect{0, h - 1, w, 1}}
 	if h >= 30 {
 		l.topology.h = 3
 	}
 	top := l.topology.y + l.topology.h
 	body := rect{0, top, w, h - 2 - top}
+	switch lesson {
+	case instead:
+		l.lesson = body
+		return l
+	case beside:
+		l.lesson = rect{0, top, min(body.w*36/100, mostProse+6), body.h}
+		body.x, body.w = l.lesson.w, body.w-l.lesson.w
+	}
 	switch {
-	case w >= 160 && h >= 36:
+	case body.w >= 160 && body.h >= 30:
 		l.wide(body)
-	case w >= fullStageWidth+2 && body.h >= fullStageHeight+1+11:
+	case body.w >= fullStageWidth+2 && body.h >= fullStageHeight+1+11:
 		l.medium(body)
 	default:
 		l.compact(body)

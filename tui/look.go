@@ -25,6 +25,10 @@ const (
 	warningLook       // losses, failures
 	selectedLook      // the line the cursor is on
 	keyLook           // names of keys
+	codeLook          // code in a text, and what was typed
+	linkLook          // addresses on the web
+	strongLook        // what a text stresses
+	emphasisLook      // what a text emphasises
 	numLooks
 )
 
@@ -52,6 +56,10 @@ func newPalette(t assets.Theme) *palette {
 		warningLook:  fg(t.Warning).Bold(),
 		selectedLook: ansi.NewStyle().BackgroundColor(lipgloss.Color(t.SelectBG)).Bold(),
 		keyLook:      fg(t.Accent),
+		codeLook:     fg(t.Code),
+		linkLook:     fg(t.Accent).Underline(true),
+		strongLook:   ansi.NewStyle().Bold(),
+		emphasisLook: ansi.NewStyle().Italic(true),
 	}
 	p := &palette{}
 	for l, s := range styles {

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"charm.land/bubbles/v2/key"
@@ -9,6 +10,7 @@ import (
 
 	"packetwalk/assets"
 	"packetwalk/lab"
+	"packetwalk/scenarios"
 	"packetwalk/trace"
 	"packetwalk/trace/ruleset"
 )
@@ -43,6 +45,17 @@ type Config struct {
 	// would have begun than Rate allows a second. May be nil.
 	LeftOut func() uint64
 	Rate    int
+
+	// Session is the scenario being played, and Steps its steps. It sends walks,
+	// requests, topology and rulesets, so Walks and Send are not used. Nil where
+	// there is nothing but walks to show.
+	Session Session
+	Steps   []scenarios.Step
+	// Shell makes a shell in a node that takes the terminal over. May be nil.
+	Shell func(node string) tea.ExecCommand
+	// Remote says that a teacher leads through the lesson with a clicker: space
+	// and PageDown go on, b and PageUp go back.
+	Remote bool
 }
 
 // focus is the panel that the scroll keys go to.
@@ -52,6 +65,7 @@ const (
 	onRules focus = iota
 	onPacket
 	onWalks
+	onLesson
 	numFocus
 )
 
@@ -62,6 +76,9 @@ type model struct {
 	keys          keyMap
 	palette       *palette
 	width, height int
+
+	// lesson is nil where there is no session.
+	lesson *lesson
 
 	player player
 	// generation numbers the ticks: one of another generation is from a clock
@@ -108,8 +125,20 @@ type (
 func newModel(c Config, send func()) *model {
 	w := newWords(c.Lang)
 	w.variant = c.Variant
-	return &model{cfg: c, w: w, keys: newKeyMap(w.m.Keys, send != nil), palette: newPalette(assets.ThemeFor(true)),
-		player: newPlayer(), send: send}
+	m := &model{cfg: c, w: w, palette: newPalette(assets.ThemeFor(true)), player: newPlayer(), send: send, lesson: newLesson(c)}
+	if len(c.Steps) > 0 {
+		m.focus = onLesson
+	}
+	m.bindKeys()
+	return m
+}
+
+// bindKeys binds the keys that are of use.
+func (m *model) bindKeys() {
+	m.keys = newKeyMap(m.w.m.Keys, m.send != nil)
+	if m.lesson != nil {
+		m.keys = m.keys.forLesson(m.w.m, m.lesson.remote)
+	}
 }
 
 // Init asks the terminal for its background, which decides the colours, and
@@ -118,13 +147,25 @@ func (m *model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.
 
 // Update takes one message in. It does no I/O.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	if _, tick := msg.(tickMsg); m.lesson != nil && !tick {
+		m.lesson.card.stale()
+	}
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
+		return m, m.resume()
 	case tea.BackgroundColorMsg:
 		m.palette = newPalette(assets.ThemeFor(msg.IsDark()))
 	case walksMsg:
 		return m, m.take(msg.walks)
+	case playMsg:
+		return m, tea.Batch(m.take(msg.walks), m.learn(msg.state))
+	case shellMsg:
+		m.shellEnded(msg)
+	case tea.PasteMsg:
+		if m.lesson != nil && m.lesson.prompt.asks == asksCommand {
+			m.lesson.prompt.input, _ = m.lesson.prompt.input.Update(msg)
+		}
 	case endedMsg:
 		m.ended = true
 	case lossesMsg:
@@ -150,7 +191,15 @@ func (m *model) take(walks []trace.Walk) tea.Cmd {
 	}
 	m.cursor = max(0, m.cursor-m.player.forget())
 	m.followCursor()
-	if m.ticking {
+	if m.lesson != nil {
+		return m.settle()
+	}
+	return m.resume()
+}
+
+// resume starts the clock, unless it runs already.
+func (m *model) resume() tea.Cmd {
+	if m.ticking && m.stageShown() {
 		return nil
 	}
 	return m.schedule()
@@ -165,6 +214,9 @@ func (m *model) tick(msg tickMsg) tea.Cmd {
 	if m.player.current != current || m.player.step != step {
 		m.unscroll()
 	}
+	if m.lesson != nil && m.atEnd() {
+		m.settle()
+	}
 	return m.schedule()
 }
 
@@ -173,6 +225,7 @@ func (m *model) tick(msg tickMsg) tea.Cmd {
 func (m *model) schedule() tea.Cmd {
 	m.generation++
 	d, ok := m.player.wait()
+	ok = ok && m.stageShown()
 	m.ticking = ok
 	if !ok {
 		return nil
@@ -188,14 +241,33 @@ func (m *model) unscroll() {
 }
 
 func (m *model) followCursor() {
-	if m.focus != onWalks {
-		m.cursor = max(0, m.player.current)
+	if m.focused() != onWalks {
+		m.cursor = max(m.listed(), m.player.current)
 	}
+	m.cursor = max(m.cursor, m.listed())
+}
+
+// listed is the index of the first walk that is listed: in a lesson those of
+// the newest traffic are, unless the user asks for the others.
+func (m *model) listed() int {
+	if m.lesson == nil || m.lesson.older {
+		return 0
+	}
+	return m.player.firstIndex()
 }
 
 // press dispatches a key.
 func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	k := m.keys
+	if m.lesson != nil {
+		m.lesson.note = ""
+		if m.lesson.prompt.asks != asksNothing {
+			return m.promptKey(msg)
+		}
+		if cmd, ok := m.lessonKey(msg); ok {
+			return cmd
+		}
+	}
 	switch {
 	case key.Matches(msg, k.Quit):
 		return tea.Quit
@@ -233,7 +305,7 @@ func (m *model) play(msg tea.KeyPressMsg) tea.Cmd {
 		p.faster()
 	case key.Matches(msg, k.Slower):
 		p.slower()
-	case key.Matches(msg, k.Open) && m.focus == onWalks && !m.help && m.cursor < len(p.walks):
+	case key.Matches(msg, k.Open) && m.focused() == onWalks && !m.help && m.cursor < len(p.walks):
 		p.open(m.cursor)
 		p.paused = false
 	default:
@@ -242,14 +314,39 @@ func (m *model) play(msg tea.KeyPressMsg) tea.Cmd {
 	if !key.Matches(msg, k.Faster, k.Slower) {
 		m.unscroll()
 	}
+	if m.lesson != nil {
+		m.settle()
+	}
 	return m.schedule()
+}
+
+// panels are those that can have the focus, in their order.
+func (m *model) panels() []focus {
+	switch m.place() {
+	case instead:
+		return []focus{onLesson}
+	case beside:
+		return []focus{onLesson, onRules, onPacket, onWalks}
+	}
+	return []focus{onRules, onPacket, onWalks}
+}
+
+// focused is the panel that has the focus: the first where the one that had it
+// is not shown.
+func (m *model) focused() focus {
+	panels := m.panels()
+	if slices.Contains(panels, m.focus) {
+		return m.focus
+	}
+	return panels[0]
 }
 
 func (m *model) refocus(by int) {
 	if m.help {
 		return
 	}
-	m.focus = focus((int(m.focus) + int(numFocus) + by) % int(numFocus))
+	panels := m.panels()
+	m.focus = panels[(slices.Index(panels, m.focused())+by+len(panels))%len(panels)]
 	m.followCursor()
 }
 

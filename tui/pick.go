@@ -9,8 +9,43 @@ import (
 	"packetwalk/assets"
 )
 
-// Item is something to choose.
-type Item struct{ Name, Title, Summary string }
+// Item is something to choose. Items of the same Chapter, which may be empty,
+// stand behind each other. Summary is Markdown.
+type Item struct {
+	Name, Title, Summary string
+	Chapter              string
+	Progress             Progress
+}
+
+// Progress is how far the user has come with an item.
+type Progress uint8
+
+// The kinds of progress.
+const (
+	Untouched Progress = iota
+	Begun
+	Done
+)
+
+func (p Progress) sign() string {
+	switch p {
+	case Begun:
+		return "◐"
+	case Done:
+		return "✓"
+	}
+	return " "
+}
+
+func (p Progress) look() look {
+	switch p {
+	case Begun:
+		return packetLook
+	case Done:
+		return goodLook
+	}
+	return softLook
+}
 
 // Pick lets the user choose among items. It returns the index of the one
 // chosen, or -1 when the user quit or ctx ended.
@@ -19,6 +54,9 @@ func Pick(ctx context.Context, lang string, items []Item) (int, error) {
 	_, err := tea.NewProgram(m, tea.WithContext(ctx)).Run()
 	return m.chosen, ending(err)
 }
+
+// pickPage is how many items a page key goes over.
+const pickPage = 8
 
 // picker is the choice of an item.
 type picker struct {
@@ -67,10 +105,14 @@ func (p *picker) press(msg tea.KeyPressMsg) tea.Cmd {
 		p.cursor = max(0, p.cursor-1)
 	case key.Matches(msg, k.Down):
 		p.cursor = min(last, p.cursor+1)
-	case key.Matches(msg, k.Home, k.PageUp):
+	case key.Matches(msg, k.Home):
 		p.cursor = 0
-	case key.Matches(msg, k.End, k.PageDown):
+	case key.Matches(msg, k.End):
 		p.cursor = last
+	case key.Matches(msg, k.PageUp):
+		p.cursor = max(0, p.cursor-pickPage)
+	case key.Matches(msg, k.PageDown):
+		p.cursor = min(last, p.cursor+pickPage)
 	}
 	return nil
 }
@@ -92,18 +134,27 @@ func (p *picker) frame() string {
 	return p.draw().render(p.palette)
 }
 
+// mostSummary is the most lines that the summary of an item may take.
+const mostSummary = 7
+
 func (p *picker) draw() *grid {
 	g := newGrid(p.width, p.height)
 	m := p.w.m
-	g.text(2, 1, fit(m.Pick.Title, p.width-4), accentLook)
+	g.text(2, 0, fit(m.Pick.Title, p.width-4), accentLook)
 	w := min(p.width-2, 110)
-	r := rect{1, 3, w, p.height - 5}
-	inner := g.panel(r, m.Pick.Question, itoa(len(p.items)), true)
-	lines, a, b := p.lines(inner.w)
-	from, to := window(len(lines), inner.h, reveal(0, inner.h, a, b))
+	below := p.summaryHeight(w - 4)
+	r := rect{1, 1, w, p.height - 3 - below}
+	inner := g.panel(r, m.Pick.Question, p.tally(), true)
+	lines, at := p.lines(inner.w)
+	a := at
+	if a > 0 && len(lines[a-1].spans) == 1 { // the chapter's title, with the first of its items
+		a--
+	}
+	from, _ := window(len(lines), inner.h, reveal(max(0, p.offset(len(lines), inner.h, at)), inner.h, a, at+1))
 	g.lines(r, inner, lines, from, true)
-	for i := max(a, from); i < min(b, to); i++ {
-		g.paint(inner.x, inner.y+i-from, inner.w, selectedLook)
+	if len(p.items) > 0 {
+		g.paint(inner.x, inner.y+at-from, inner.w, selectedLook)
+		p.drawSummary(g, rect{r.x, r.y + r.h, w, below})
 	}
 	x := 2
 	for _, h := range []hint{{keys: []key.Binding{p.keys.Up, p.keys.Down}, does: m.Keys.ScrollShort}, {keys: []key.Binding{p.choose}, does: m.Keys.Choose}, {keys: []key.Binding{p.keys.Quit}, does: m.Keys.QuitShort}} {
@@ -113,31 +164,76 @@ func (p *picker) draw() *grid {
 	return g
 }
 
-// lines are the items, each with its summary below its title, and the lines of
-// the one the cursor is on.
-func (p *picker) lines(w int) (lines []line, a, b int) {
+// offset is the first line shown: the cursor's line stands in the middle where it can.
+func (p *picker) offset(n, h, at int) int { return min(at-h/2, n-h) }
+
+// tally says how many items are done, begun, and there.
+func (p *picker) tally() string {
+	done, begun := 0, 0
+	for _, item := range p.items {
+		switch item.Progress {
+		case Done:
+			done++
+		case Begun:
+			begun++
+		}
+	}
+	m, note := p.w.m.Pick, itoa(len(p.items))
+	if begun > 0 {
+		note = Begun.sign() + " " + itoa(begun) + " " + m.Begun + " · " + note
+	}
+	if done > 0 {
+		note = Done.sign() + " " + itoa(done) + " " + m.Done + " · " + note
+	}
+	return note
+}
+
+// summaryHeight is the room that the longest summary needs.
+func (p *picker) summaryHeight(w int) int {
+	n := 0
+	for _, item := range p.items {
+		n = max(n, len(p.summary(item, w)))
+	}
+	return min(n, mostSummary) + 2
+}
+
+// summary is the title and what it says of an item.
+func (p *picker) summary(item Item, w int) []line {
+	lines := wrapped(clean(choose(item.Title != "", item.Title, item.Name)), w, 0, boldLook)
+	if item.Summary == "" {
+		return lines
+	}
+	return append(lines, markdownLines(item.Summary, w)...)
+}
+
+func (p *picker) drawSummary(g *grid, r rect) {
+	inner := g.panel(r, clean(p.items[p.cursor].Name), "", false)
+	g.lines(r, inner, p.summary(p.items[p.cursor], inner.w), 0, false)
+}
+
+// lines are the items, a line each, below the titles of their chapters, and the
+// index of the line that the cursor is on.
+func (p *picker) lines(w int) (lines []line, at int) {
 	if len(p.items) == 0 {
-		return wrapped(p.w.m.Pick.None, w, 0, softLook), 0, 0
+		return wrapped(p.w.m.Pick.None, w, 0, softLook), 0
+	}
+	names := 0
+	for _, item := range p.items {
+		names = max(names, min(width(clean(item.Name)), w/3))
 	}
 	for i, item := range p.items {
-		if i == p.cursor {
-			a = len(lines)
-		}
-		head := choose(i == p.cursor, matchGlyph, " ") + " " + clean(item.Name)
-		l := line{spans: []span{{fit(head, w), accentLook}}}
-		if room := w - width(head) - 3; item.Title != "" && room > 0 {
-			l.spans = append(l.spans, span{" · ", faintLook}, span{fit(clean(item.Title), room), boldLook})
-		}
-		lines = append(lines, l)
-		if item.Summary != "" {
-			for _, t := range wrap(clean(item.Summary), w-2, 0) {
-				lines = append(lines, textLine("  "+t, softLook))
-			}
+		if item.Chapter != "" && (i == 0 || p.items[i-1].Chapter != item.Chapter) {
+			lines = append(lines, textLine(fit(clean(item.Chapter), w), accentLook))
 		}
 		if i == p.cursor {
-			b = len(lines)
+			at = len(lines)
 		}
-		lines = append(lines, line{})
+		lines = append(lines, line{spans: []span{
+			{choose(i == p.cursor, matchGlyph, " ") + " ", packetLook},
+			{item.Progress.sign() + " ", item.Progress.look()},
+			{pad(fit(clean(item.Name), names), names) + "  ", softLook},
+			{fit(clean(item.Title), w-names-6), boldLook},
+		}})
 	}
-	return lines, a, b
+	return lines, at
 }

@@ -18,6 +18,8 @@ type Plain struct {
 	Lang string
 	// Over finds the rules that a walk passed over, to be printed too. Nil for none.
 	Over func(trace.Walk) []passedover.Passed
+	// joined says that what is printed next would stand right below the last line.
+	joined bool
 }
 
 // Walk prints a finished walk: a line about the packet, a line for every step,
@@ -40,6 +42,7 @@ func (p *Plain) Walk(w trace.Walk) error {
 	if _, err := io.WriteString(p.W, b.String()); err != nil {
 		return fmt.Errorf("printing walk %d: %w", w.ID, err)
 	}
+	p.joined = true
 	return nil
 }
 
@@ -83,6 +86,7 @@ func (p *Plain) LeftOut(n uint64, rate int) error {
 }
 
 func (p *Plain) line(text string) error {
+	p.joined = true
 	_, err := io.WriteString(p.W, clean(text)+"\n")
 	return err
 }

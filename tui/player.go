@@ -37,6 +37,10 @@ type player struct {
 	// held says that the moment at the end of the walk is over.
 	held  bool
 	speed int // index in speeds
+	// first is the ID of the first walk that is played by itself, and due the
+	// IDs of those that are played without being asked for; nil: all of them.
+	first int
+	due   map[int]bool
 }
 
 func newPlayer() player { return player{current: -1, speed: normalSpeed} }
@@ -67,7 +71,7 @@ func (p *player) take(w trace.Walk) {
 	if p.current >= i {
 		p.current++
 	}
-	if p.current < 0 {
+	if p.current < 0 && w.ID >= p.first {
 		p.open(i)
 	}
 }
@@ -82,12 +86,32 @@ func (p *player) forget() (moved int) {
 	if moved <= 0 {
 		return 0
 	}
+	if p.current < 0 {
+		p.walks = slices.Delete(p.walks, 0, moved)
+		return moved
+	}
 	played := p.walks[p.current]
 	p.walks = slices.Delete(p.walks, 0, moved)
 	if p.current -= moved; p.current < 0 {
 		p.current, p.walks[0] = 0, played
 	}
 	return moved
+}
+
+// begin forgets where the packet was, and goes to the first walk from an ID on,
+// if there is one yet.
+func (p *player) begin(first int) {
+	p.first, p.due, p.paused = first, nil, false
+	p.open(-1)
+	if i := p.firstIndex(); i < len(p.walks) {
+		p.open(i)
+	}
+}
+
+// firstIndex is the index of the first walk that is played by itself.
+func (p *player) firstIndex() int {
+	i, _ := slices.BinarySearchFunc(p.walks, p.first, func(have trace.Walk, id int) int { return have.ID - id })
+	return i
 }
 
 // open goes to the first step of a walk.
@@ -100,7 +124,17 @@ func (p *player) lastStep() bool {
 	return !ok || p.step >= len(w.Steps)-1
 }
 
-func (p *player) lastWalk() bool { return p.current >= len(p.walks)-1 }
+// next is the index of the walk that is played after the current one, -1 for none.
+func (p *player) next() int {
+	for i := p.current + 1; i < len(p.walks); i++ {
+		if p.due == nil || p.due[p.walks[i].ID] {
+			return i
+		}
+	}
+	return -1
+}
+
+func (p *player) lastWalk() bool { return p.next() < 0 }
 
 // finished says that there is nothing more to play, for now.
 func (p *player) finished() bool {
@@ -172,8 +206,15 @@ func (p *player) tick() {
 
 // advance goes on to the next walk, if there is one.
 func (p *player) advance() {
-	if !p.lastWalk() {
-		p.open(p.current + 1)
+	if i := p.next(); i >= 0 {
+		p.open(i)
+	}
+}
+
+// finish brings the packet to the end of its walk at once.
+func (p *player) finish() {
+	if w, ok := p.walk(); ok {
+		p.step, p.frame, p.held, p.paused = len(w.Steps)-1, 0, false, false
 	}
 }
 
@@ -194,8 +235,8 @@ func (p *player) forward() {
 	case p.current < 0:
 	case !p.lastStep():
 		p.step++
-	case !p.lastWalk():
-		p.advance()
+	case p.current < len(p.walks)-1:
+		p.open(p.current + 1)
 	}
 }
 
@@ -208,7 +249,7 @@ func (p *player) back() {
 		p.frame = 0
 	case p.step > 0:
 		p.step--
-	case p.current > 0:
+	case p.current > 0 && p.current != p.firstIndex():
 		p.open(p.current - 1)
 		p.step = len(p.walks[p.current].Steps) - 1
 	}

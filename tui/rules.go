@@ -124,6 +124,10 @@ func (p rulesPanel) lines(walk trace.Walk, at int, body rect) []line {
 	case !ok: // nobody has put a rule into the table yet
 		chain = ruleset.Chain{Name: s.Chain, Policy: trace.Accept}
 	}
+	if changed(chain, s) {
+		lines := wrapped(p.w.m.Lesson.RulesChanged, w, 0, softLook)
+		return append(lines, ruleLines(s.Rule, len(itoa(s.Rule)), stripChain(s.Text), true, w)...)
+	}
 	digits := len(itoa(len(chain.Rules)))
 	lines := p.called(walk, at, body)
 	for i, r := range chain.Rules {
@@ -133,6 +137,14 @@ func (p rulesPanel) lines(walk trace.Walk, at int, body rect) []line {
 		lines = append(lines, textLine("  "+p.w.m.Rules.NoRules, softLook))
 	}
 	return append(lines, p.end(chain, s, w)...)
+}
+
+// changed says that a chain no longer has the rule of a step where it was.
+func changed(c ruleset.Chain, s trace.Step) bool {
+	if s.Rule == 0 || s.Text == "" {
+		return false
+	}
+	return s.Rule > len(c.Rules) || ruleText(c.Rules[s.Rule-1]) != stripChain(s.Text)
 }
 
 // called says which rules led into the chain, where there is room for it.

@@ -25,7 +25,7 @@ func run(ctx context.Context, c Config, options ...tea.ProgramOption) error {
 	defer cancel()
 	requests := make(chan struct{}, 1)
 	var send func()
-	if c.Send != nil {
+	if c.Send != nil && c.Session == nil {
 		// The model asks again only when it was told how the last request went,
 		// so there is always room.
 		send = func() { requests <- struct{}{} }
@@ -33,7 +33,11 @@ func run(ctx context.Context, c Config, options ...tea.ProgramOption) error {
 	options = append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(30)}, options...)
 	p := tea.NewProgram(newModel(c, send), options...)
 	var feeders sync.WaitGroup
-	feeders.Go(func() { feedWalks(ctx, c.Walks, p.Send) })
+	if c.Session != nil {
+		feeders.Go(func() { feedSession(ctx, c.Session, p.Send) })
+	} else {
+		feeders.Go(func() { feedWalks(ctx, c.Walks, p.Send) })
+	}
 	feeders.Go(func() { feedCount(ctx, c.Losses, func(n uint64) { p.Send(lossesMsg(n)) }) })
 	feeders.Go(func() { feedCount(ctx, c.LeftOut, func(n uint64) { p.Send(leftOutMsg(n)) }) })
 	feeders.Go(func() { serve(ctx, c.Send, requests, p.Send) })

@@ -39,24 +39,27 @@ func (s scrolling) offset(at, n, h int) int { return max(0, min(s.of(at, n, h), 
 
 // scroll moves within the help overlay or the focused panel.
 func (m *model) scroll(by scrolling) {
-	if m.width < leastWidth || m.height < leastHeight {
+	if !m.bigEnough() {
 		return
 	}
-	l, w := newLayout(m.width, m.height), m.walkOrNone()
+	l, w := m.layout(), m.walkOrNone()
 	switch {
 	case m.help:
 		inner := helpBox(m.width, m.height).inset(2, 1)
 		m.helpOffset = by.offset(m.helpOffset, len(m.helpLines(inner.w)), inner.h)
+	case m.focused() == onLesson:
+		n, h, first := m.cardPanel().extent(l.lesson)
+		m.lesson.card.scrollTo(by.offset(first, n, h))
 	case len(w.Steps) == 0:
 		inner := l.rules.inset(2, 1)
 		m.rules.offset = by.offset(m.rules.offset, len(m.introLines(inner.w)), inner.h)
-	case m.focus == onRules:
+	case m.focused() == onRules:
 		n, h, first := m.rulesPanel().extent(l.rules, w, m.player.step)
 		m.rules.offset, m.rules.moved = by.offset(first, n, h), true
-	case m.focus == onPacket:
+	case m.focused() == onPacket:
 		n, h := m.packetPanel().extent(l.packet, w, m.player.step)
 		m.packetOffset = by.offset(m.packetOffset, n, h)
-	case m.focus == onWalks:
-		m.cursor = by.of(m.cursor, len(m.player.walks), m.walksPanel().page(l.walks))
+	case m.focused() == onWalks:
+		m.cursor = max(m.listed(), by.of(m.cursor, len(m.player.walks), m.walksPanel().page(l.walks)))
 	}
 }

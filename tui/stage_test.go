@@ -21,7 +21,7 @@ func TestPacketStaysOnTheStage(t *testing.T) {
 			for i := range w.Steps[:len(w.Steps)-1] {
 				g := newGrid(size.w, size.h)
 				s := newStage(newWords("en"), newProgress(w, i))
-				l := newLayout(size.w, size.h)
+				l := newLayout(size.w, size.h, 1, nowhere)
 				s.draw(g, l.stage)
 				followPacket(t, s, l.stage, fmt.Sprintf("%dx%d walk %d step %d", size.w, size.h, w.ID, i+1))
 			}

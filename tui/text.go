@@ -76,8 +76,8 @@ type atom struct {
 
 // The punctuation that does not begin a line, and that does not end one.
 const (
-	clings = "\u3001\u3002\uff0c\uff1a\uff1b\uff09\uff1f\uff01\u2026\u300d"
-	leads  = "\uff08\u300c"
+	clings = "\u3001\u3002\uff0c\uff1a\uff1b\uff09\uff1f\uff01\u2026\u300d\u300f\u300b\u3009\u3011\u201d\u2019\u2014\u00b7,.;:!?)]}%"
+	leads  = "\uff08\u300c\u300e\u300a\u3008\u3010\u201c\u2018([{"
 )
 
 // atoms splits a text at its blanks and between its wide characters.
@@ -98,6 +98,17 @@ func atoms(s string) []atom {
 		}
 	}
 	return out
+}
+
+// beginsWide and endsWide say whether a text begins or ends with a wide character.
+func beginsWide(s string) bool {
+	_, w := ansi.FirstGraphemeCluster(s, ansi.GraphemeWidth)
+	return w == 2
+}
+
+func endsWide(s string) bool {
+	r, _ := utf8.DecodeLastRuneInString(s)
+	return s != "" && width(string(r)) == 2
 }
 
 // endsIn says whether the last atom ends in one of some characters.

@@ -20,7 +20,7 @@ func (m *model) frame() string {
 	if m.width <= 0 || m.height <= 0 {
 		return "" // the size is not known yet
 	}
-	if m.width < leastWidth || m.height < leastHeight {
+	if !m.bigEnough() {
 		return tooSmall(m.w, m.width, m.height).render(m.palette)
 	}
 	frame := m.draw().render(m.palette)
@@ -28,6 +28,13 @@ func (m *model) frame() string {
 		return m.helpOverlay(frame)
 	}
 	return frame
+}
+
+func (m *model) bigEnough() bool { return m.width >= leastWidth && m.height >= leastHeight }
+
+// layout is where the parts of the screen lie now.
+func (m *model) layout() layout {
+	return newLayout(m.width, m.height, m.headerHeight(), m.place())
 }
 
 // tooSmall says what size is needed.
@@ -44,22 +51,37 @@ func tooSmall(w words, cols, rows int) *grid {
 // draw draws the frame on a grid.
 func (m *model) draw() *grid {
 	g := newGrid(m.width, m.height)
-	l := newLayout(m.width, m.height)
+	l := m.layout()
 	m.drawHeader(g, l.header)
 	w, part := m.walkOrNone(), m.player.part()
 	t := newTopologyLine(m.w, m.cfg.Topology, w, l.topology)
 	t.draw(g, l.topology, w, m.player.step, part)
-	m.drawStage(g, l, part)
-	if len(w.Steps) == 0 {
-		m.drawBefore(g, l)
-	} else {
-		m.rulesPanel().draw(g, l.rules, w, m.player.step)
-		m.packetPanel().draw(g, l.packet, w, m.player.step)
-		m.walksPanel().draw(g, l.walks)
+	if m.place() != nowhere {
+		m.cardPanel().draw(g, l.lesson)
+	}
+	if m.stageShown() {
+		m.drawStage(g, l, part)
+		m.drawPanels(g, l)
+	}
+	if m.lesson != nil && m.lesson.prompt.asks != asksNothing {
+		m.drawPrompt(g, l.status, l.footer)
+		return g
 	}
 	m.drawStatus(g, l.status)
 	m.drawFooter(g, l.footer)
 	return g
+}
+
+// drawPanels draws what is known of the packet where it is.
+func (m *model) drawPanels(g *grid, l layout) {
+	w := m.walkOrNone()
+	if len(w.Steps) == 0 {
+		m.drawBefore(g, l)
+		return
+	}
+	m.rulesPanel().draw(g, l.rules, w, m.player.step)
+	m.packetPanel().draw(g, l.packet, w, m.player.step)
+	m.walksPanel().draw(g, l.walks)
 }
 
 func (m *model) drawStage(g *grid, l layout, part float64) {
@@ -83,15 +105,15 @@ func (m *model) drawStage(g *grid, l layout, part float64) {
 // about, and what the program waits for.
 func (m *model) drawBefore(g *grid, l layout) {
 	s := m.w.m.Screen
-	inner := g.panel(l.rules, s.Rules, "", m.focus == onRules)
-	g.lines(l.rules, inner, m.introLines(inner.w), m.rules.offset, m.focus == onRules)
+	inner := g.panel(l.rules, s.Rules, "", m.focused() == onRules)
+	g.lines(l.rules, inner, m.introLines(inner.w), m.rules.offset, m.focused() == onRules)
 	for _, p := range []struct {
 		r     rect
 		title string
 		f     focus
 	}{{l.packet, s.Packet, onPacket}, {l.walks, s.Walks, onWalks}} {
-		inner := g.panel(p.r, p.title, "", m.focus == p.f)
-		g.lines(p.r, inner, wrapped(s.NoWalks, inner.w, 0, softLook), 0, m.focus == p.f)
+		inner := g.panel(p.r, p.title, "", m.focused() == p.f)
+		g.lines(p.r, inner, wrapped(s.NoWalks, inner.w, 0, softLook), 0, m.focused() == p.f)
 	}
 }
 
@@ -105,13 +127,17 @@ func (m *model) introLines(w int) []line {
 }
 
 func (m *model) rulesPanel() rulesPanel {
-	return rulesPanel{w: m.w, rulesets: m.cfg.Rulesets, focused: m.focus == onRules, offset: m.rules.offset, follow: !m.rules.moved}
+	return rulesPanel{w: m.w, rulesets: m.cfg.Rulesets, focused: m.focused() == onRules, offset: m.rules.offset, follow: !m.rules.moved}
 }
 
 func (m *model) packetPanel() packetPanel {
-	return packetPanel{w: m.w, focused: m.focus == onPacket, offset: m.packetOffset}
+	return packetPanel{w: m.w, focused: m.focused() == onPacket, offset: m.packetOffset}
 }
 
 func (m *model) walksPanel() walksPanel {
-	return walksPanel{w: m.w, walks: m.player.walks, playing: m.player.current, cursor: m.cursor, focused: m.focus == onWalks}
+	p := walksPanel{w: m.w, walks: m.player.walks, playing: m.player.current, cursor: m.cursor, from: m.listed(), focused: m.focused() == onWalks}
+	if m.lesson != nil {
+		p.newest, p.hidden, p.olderKey = m.player.firstIndex(), m.lesson.hides, m.keys.Older.Help().Key
+	}
+	return p
 }

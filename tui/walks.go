@@ -13,18 +13,25 @@ type walksPanel struct {
 	playing int // index of the walk being played
 	cursor  int
 	focused bool
+	// from is the index of the first walk that is listed, newest that of the
+	// newest traffic's first: the ones before it are of the past.
+	from, newest int
+	// hidden says that the outcome of a walk is not told yet. May be nil.
+	hidden func(id int) bool
+	// olderKey is the name of the key that lists those before from, too.
+	olderKey string
 }
 
 func (p walksPanel) draw(g *grid, r rect) {
-	inner := g.panel(r, p.w.m.Screen.Walks, itoa(len(p.walks)), p.focused)
+	inner := g.panel(r, p.w.m.Screen.Walks, p.note(), p.focused)
 	cols := p.columns(inner.w)
 	var lines []line
 	var a, b int
-	for i, w := range p.walks {
+	for i := p.from; i < len(p.walks); i++ {
 		if i == p.cursor {
 			a = len(lines)
 		}
-		lines = append(lines, p.entry(i, w, cols, inner.w)...)
+		lines = append(lines, p.entry(i, p.walks[i], cols, inner.w)...)
 		if i == p.cursor {
 			b = len(lines)
 		}
@@ -39,6 +46,15 @@ func (p walksPanel) draw(g *grid, r rect) {
 	}
 }
 
+// note is the number of walks that are listed, and of those that are not.
+func (p walksPanel) note() string {
+	note := itoa(len(p.walks) - p.from)
+	if p.from > 0 {
+		note = fill(p.w.m.Lesson.Earlier, "n", itoa(p.from), "key", p.olderKey) + " · " + note
+	}
+	return note
+}
+
 // page is how many entries a page key goes over.
 func (p walksPanel) page(r rect) int { return max(1, r.h-3) }
 
@@ -47,7 +63,7 @@ type columns struct{ id, flow, summary, src, dst, outcome int }
 
 func (p walksPanel) columns(w int) columns {
 	var c columns
-	for _, walk := range p.walks {
+	for _, walk := range p.walks[p.from:] {
 		c.id = max(c.id, width(itoa(walk.ID)))
 		c.flow = max(c.flow, width(p.flow(walk)))
 		c.summary = max(c.summary, width(walk.Packet.Summary()))
@@ -83,7 +99,16 @@ func (c columns) total() int {
 func (p walksPanel) flow(w trace.Walk) string { return "f" + itoa(w.Flow) }
 
 func (p walksPanel) outcome(w trace.Walk) string {
-	return outcomeSign(w.Outcome) + " " + p.w.outcomeWord(w.Outcome)
+	o := p.told(w)
+	return outcomeSign(o) + " " + p.w.outcomeWord(o)
+}
+
+// told is the outcome as far as it may be told.
+func (p walksPanel) told(w trace.Walk) trace.Outcome {
+	if p.hidden != nil && p.hidden(w.ID) {
+		return ""
+	}
+	return w.Outcome
 }
 
 // entry is one walk: a line, and for the selected one in a narrow list a second
@@ -104,9 +129,14 @@ func (p walksPanel) entry(i int, w trace.Walk, c columns, room int) []line {
 	if c.src > 0 {
 		l.spans = append(l.spans, span{pad(addr(w.Packet.Src), c.src) + " → " + pad(addr(w.Packet.Dst), c.dst) + " ", softLook})
 	}
-	l.spans = append(l.spans, span{fit(p.outcome(w), max(1, c.outcome)), outcomeLook(w.Outcome)})
+	l.spans = append(l.spans, span{fit(p.outcome(w), max(1, c.outcome)), outcomeLook(p.told(w))})
 	if c.outcome == 1 {
-		l.spans[len(l.spans)-1].text = outcomeSign(w.Outcome)
+		l.spans[len(l.spans)-1].text = outcomeSign(p.told(w))
+	}
+	if i < p.newest {
+		for j := range l.spans {
+			l.spans[j].look = faintLook
+		}
 	}
 	lines := []line{l}
 	if c.src == 0 && p.focused && i == p.cursor {

@@ -13,12 +13,13 @@ import (
 // words says steps, verdicts and outcomes in a language. The screen and the
 // plain printer share it.
 type words struct {
-	m assets.Messages
+	m    assets.Messages
+	lang string // one of assets.Languages
 	// variant is that of the rulesets: it decides the order of the tables.
 	variant trace.Variant
 }
 
-func newWords(lang string) words { return words{m: assets.For(lang)} }
+func newWords(lang string) words { return words{m: assets.For(lang), lang: assets.Match(lang)} }
 
 // named is an address with what is known to be behind it.
 func named(w trace.Walk, a netip.AddrPort) string {
@@ -321,7 +322,7 @@ func option(rule, name string) string {
 
 func fill(text string, pairs ...string) string { return assets.Fill(text, pairs...) }
 
-func choose(first bool, a, b string) string {
+func choose[T any](first bool, a, b T) T {
 	if first {
 		return a
 	}
