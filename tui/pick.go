@@ -47,10 +47,27 @@ func (p Progress) look() look {
 	return softLook
 }
 
-// Pick lets the user choose among items. It returns the index of the one
-// chosen, or -1 when the user quit or ctx ended.
-func Pick(ctx context.Context, lang string, items []Item) (int, error) {
+// Sign is the progress as one character.
+func (p Progress) Sign() string { return p.sign() }
+
+// In is the progress in a word of a language; empty for an untouched item.
+func (p Progress) In(lang string) string {
+	m := assets.For(lang).Pick
+	switch p {
+	case Begun:
+		return m.Begun
+	case Done:
+		return m.Done
+	}
+	return ""
+}
+
+// Pick lets the user choose among items, beginning with the one of the index
+// at. It returns the index of the one chosen, or -1 when the user quit or ctx
+// ended.
+func Pick(ctx context.Context, lang string, items []Item, at int) (int, error) {
 	m := newPicker(lang, items)
+	m.cursor = at
 	_, err := tea.NewProgram(m, tea.WithContext(ctx)).Run()
 	return m.chosen, ending(err)
 }

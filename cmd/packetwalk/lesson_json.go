@@ -100,8 +100,8 @@ func (t jsonTeller) After(s scenarios.Step) error {
 	return t.text("after", s.After.In(t.lang))
 }
 
-func (t jsonTeller) Goal(g scenarios.Goal) error {
-	return t.text("goal", g.Text.In(t.lang))
+func (t jsonTeller) Goal(g scenarios.Goal, out play.Outcome) error {
+	return errors.Join(t.text("goal", g.Text.In(t.lang)), t.results(out.Results, true))
 }
 
 // text prints an object that is only a text, if there is one.

@@ -14,6 +14,7 @@ import (
 	"packetwalk/assets"
 	"packetwalk/lab"
 	"packetwalk/scenarios"
+	"packetwalk/scenarios/progress"
 	"packetwalk/tui"
 )
 
@@ -31,6 +32,8 @@ type runFlags struct {
 	plain, json bool
 	allRules    bool
 	answer      bool // print solutions
+	remote      bool // a teacher leads through the lesson with a clicker
+	ownFile     bool // the scenario is from a file of the user's own
 	lang        string
 	iptables    string
 }
@@ -38,6 +41,7 @@ type runFlags struct {
 func addRunFlags(cmd *cobra.Command) {
 	addViewFlags(cmd)
 	cmd.Flags().Bool("answer", false, "with --plain or --json, carry out and print the solutions of challenges, and print those of lessons")
+	cmd.Flags().Bool("remote", false, "a teacher's remote control: space and page down go on, b and page up go back")
 	addIptablesFlag(cmd)
 }
 
@@ -68,6 +72,7 @@ func readRunFlags(cmd *cobra.Command) (runFlags, error) {
 	r.lang, _ = f.GetString("lang")
 	r.iptables, _ = f.GetString("iptables")
 	r.answer, _ = f.GetBool("answer")
+	r.remote, _ = f.GetBool("remote")
 	switch {
 	case r.plain && r.json:
 		return r, usageError{errors.New("--plain and --json exclude each other")}
@@ -126,6 +131,7 @@ func newRun() *cobra.Command {
 			if err := draft.Err(); err != nil {
 				return usageError{inputError{err}}
 			}
+			flags.ownFile = isFile(args[0])
 			return runInSandbox(cmd.Context(), draft.Scenario, flags)
 		},
 		ValidArgsFunction: completeScenario,
@@ -161,8 +167,8 @@ func completeScenario(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 	return names, cobra.ShellCompDirectiveDefault
 }
 
-// pick is packetwalk without a command: on a terminal the user chooses a
-// scenario to run.
+// pick is packetwalk without a command: on a terminal the user chooses one
+// scenario after the other to run.
 func pick(cmd *cobra.Command, _ []string) error {
 	flags, err := readRunFlags(cmd)
 	if err != nil {
@@ -180,18 +186,53 @@ func pick(cmd *cobra.Command, _ []string) error {
 		return runInSandbox(cmd.Context(), s, flags)
 	}
 	list := scenarios.List()
-	items := make([]tui.Item, len(list))
-	for i, s := range list {
-		items[i] = tui.Item{Name: s.Name, Title: s.Title.In(flags.lang), Summary: s.Summary.In(flags.lang)}
+	for at := 0; ; {
+		at, err = tui.Pick(cmd.Context(), flags.lang, items(flags.lang), at)
+		if err != nil || at < 0 {
+			return err
+		}
+		if err := os.Setenv(chosenEnv, list[at].Name); err != nil {
+			return err
+		}
+		if err := runInSandbox(cmd.Context(), list[at], flags); err != nil {
+			return err
+		}
 	}
-	i, err := tui.Pick(cmd.Context(), flags.lang, items)
-	if err != nil || i < 0 {
-		return err
+}
+
+// items are the scenarios to choose from, in the order of scenarios.List. What
+// is wrong with the file of the user's progress is said where progress is kept.
+func items(lang string) []tui.Item {
+	progress := readProgress(func(error) {})
+	var all []tui.Item
+	for _, c := range scenarios.Chapters() {
+		for _, s := range c.Scenarios {
+			all = append(all, tui.Item{
+				Name: s.Name, Title: s.Title.In(lang), Summary: s.Summary.In(lang), Chapter: c.Title.In(lang), Progress: progress[s.Name],
+			})
+		}
 	}
-	if err := os.Setenv(chosenEnv, list[i].Name); err != nil {
-		return err
+	return all
+}
+
+// readProgress is how far the user has come in the scenarios, as far as it can be read.
+func readProgress(report func(error)) map[string]tui.Progress {
+	all := map[string]tui.Progress{}
+	file, err := progress.Default()
+	if err == nil {
+		var kept map[string]progress.Entry
+		kept, err = file.Read()
+		for name, e := range kept {
+			all[name] = tui.Begun
+			if e.Done {
+				all[name] = tui.Done
+			}
+		}
 	}
-	return runInSandbox(cmd.Context(), list[i], flags)
+	if err != nil {
+		report(err)
+	}
+	return all
 }
 
 // chosenEnv hands the scenario that was chosen on the screen to the sandboxed process.

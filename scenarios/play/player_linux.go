@@ -44,10 +44,8 @@ type Player struct {
 
 // Start builds a scenario's lab and traces all of it. Call it in the sandbox.
 func Start(ctx context.Context, s scenarios.Scenario, o Options) (*Player, error) {
-	switch s.Iptables {
-	case "nft", "legacy":
-		o.Iptables = s.Iptables
-	case "both":
+	o.Iptables = s.Variant(o.Iptables)
+	if s.Iptables == "both" {
 		o.Iptables = "nft" // what a system that has both calls iptables today
 	}
 	l, err := lab.Build(ctx, s.Topology, lab.Options{Iptables: o.Iptables, Hidden: nflog.IsProbe})
@@ -142,6 +140,9 @@ func (p *Player) Lab() *lab.Lab { return p.lab }
 
 // Trace is the trace of the lab. Its walks come by Walks.
 func (p *Player) Trace() *live.Trace { return p.trace }
+
+// Control is how others control the lab.
+func (p *Player) Control() *lab.Control { return p.control }
 
 // Walks delivers the walks, as live.Trace does. It has to be read.
 func (p *Player) Walks() <-chan trace.Walk { return p.walks.out }

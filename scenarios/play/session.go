@@ -51,6 +51,11 @@ type Outcome struct {
 	Results []expect.Result
 }
 
+// Reached says whether everything holds that was expected.
+func (o Outcome) Reached() bool {
+	return !slices.ContainsFunc(o.Results, func(r expect.Result) bool { return !r.Holds })
+}
+
 // Session is a scenario being played. Its methods may be called concurrently.
 type Session struct {
 	scenario scenarios.Scenario

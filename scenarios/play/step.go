@@ -200,7 +200,7 @@ func (s *Session) check(ctx context.Context) error {
 	}
 	s.state.Goal = out.Results
 	s.noteRequest(t, out)
-	if reached(out) && !s.state.Reached {
+	if out.Reached() && !s.state.Reached {
 		s.state.Reached, s.state.Phase = true, Finished
 		s.report(!s.solved())
 	}
@@ -215,16 +215,6 @@ func (s *Session) solved() bool {
 		}
 	}
 	return false
-}
-
-// reached says whether everything holds that was expected.
-func reached(out Outcome) bool {
-	for _, r := range out.Results {
-		if !r.Holds {
-			return false
-		}
-	}
-	return true
 }
 
 // solve carries the solution out, on the lab as the step began: what the user

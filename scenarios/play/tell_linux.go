@@ -28,11 +28,11 @@ func (p *Player) Tell(ctx context.Context, to Teller, solve bool) error {
 		if s.Goal == nil {
 			continue
 		}
-		if err := to.Goal(*s.Goal); err != nil || !solve {
-			return errors.Join(err, t.verdict())
-		}
-		if err := t.solve(ctx, *s.Goal); err != nil {
+		if err := t.goal(ctx, *s.Goal, solve); err != nil {
 			return fmt.Errorf("playing step %s: %w", s.Name, err)
+		}
+		if !solve {
+			break
 		}
 	}
 	return t.verdict()
@@ -87,8 +87,22 @@ func (t *teller) traffic(ctx context.Context, traffic Traffic, since int) (Outco
 	if err != nil {
 		return out, err
 	}
-	t.unexpected = t.unexpected || !reached(out)
+	t.unexpected = t.unexpected || !out.Reached()
 	return out, t.to.Walks(t.player.walks.since(since))
+}
+
+// goal tells of a goal, which must not be reached by itself, and reaches it if
+// it is to be solved.
+func (t *teller) goal(ctx context.Context, g scenarios.Goal, solve bool) error {
+	out, err := t.player.Traffic(ctx, Traffic{Send: g.Send, Expect: g.Expect, Since: t.player.Mark()})
+	if err != nil {
+		return err
+	}
+	t.unexpected = t.unexpected || out.Reached()
+	if err := t.to.Goal(g, out); err != nil || !solve {
+		return err
+	}
+	return t.solve(ctx, g)
 }
 
 func (t *teller) solve(ctx context.Context, g scenarios.Goal) error {

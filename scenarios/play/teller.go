@@ -18,9 +18,9 @@ type Teller interface {
 	Traffic(t Traffic, out Outcome) error
 	// After ends the part of the step that comes before its goal.
 	After(s scenarios.Step) error
-	// Goal is told what the goal is before anybody has done anything about it.
-	// The commands of its solution come as Ran, their walks as Walks, and Solved
-	// is told what the solution has brought.
-	Goal(g scenarios.Goal) error
+	// Goal is told what the goal is, and what its requests bring before anybody
+	// has done anything about it. The commands of its solution come as Ran, their
+	// walks as Walks, and Solved is told what the solution has brought.
+	Goal(g scenarios.Goal, out Outcome) error
 	Solved(g scenarios.Goal, t Traffic, out Outcome) error
 }
