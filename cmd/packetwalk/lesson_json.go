@@ -57,13 +57,7 @@ func (t jsonTeller) Question(q scenarios.Question) error {
 	}{"question", q.Text.In(t.lang), choices})
 }
 
-func (t jsonTeller) Walks(walks []trace.Walk) error {
-	var errs error
-	for _, w := range walks {
-		errs = errors.Join(errs, t.walk(w))
-	}
-	return errs
-}
+func (t jsonTeller) Walk(w trace.Walk) error { return t.walk(w) }
 
 func (t jsonTeller) Traffic(sent play.Traffic, out play.Outcome) error {
 	return errors.Join(t.answers(sent, out), t.results(out.Results, false))
@@ -100,8 +94,8 @@ func (t jsonTeller) After(s scenarios.Step) error {
 	return t.text("after", s.After.In(t.lang))
 }
 
-func (t jsonTeller) Goal(g scenarios.Goal, out play.Outcome) error {
-	return errors.Join(t.text("goal", g.Text.In(t.lang)), t.results(out.Results, true))
+func (t jsonTeller) Goal(g scenarios.Goal) error {
+	return t.text("goal", g.Text.In(t.lang))
 }
 
 // text prints an object that is only a text, if there is one.
@@ -115,6 +109,6 @@ func (t jsonTeller) text(kind, text string) error {
 	}{kind, text})
 }
 
-func (t jsonTeller) Solved(_ scenarios.Goal, sent play.Traffic, out play.Outcome) error {
+func (t jsonTeller) Checked(_ scenarios.Goal, sent play.Traffic, out play.Outcome) error {
 	return errors.Join(t.answers(sent, out), t.results(out.Results, true))
 }

@@ -17,11 +17,11 @@ type plainTeller struct {
 	answer   bool // solutions are printed
 
 	question *scenarios.Question // of this step, until its answer was printed
-	walks    []trace.Walk        // of the newest traffic
+	walks    []trace.Walk        // of this step
 }
 
 func (t *plainTeller) Step(n int, s scenarios.Step) error {
-	t.question = nil
+	t.question, t.walks = nil, nil
 	var err error
 	if n == 0 {
 		err = t.Plain.Scenario(t.scenario)
@@ -42,13 +42,9 @@ func (t *plainTeller) Question(q scenarios.Question) error {
 	return t.Plain.Question(q)
 }
 
-func (t *plainTeller) Walks(walks []trace.Walk) error {
-	t.walks = walks
-	var errs error
-	for _, w := range walks {
-		errs = errors.Join(errs, t.Plain.Walk(w))
-	}
-	return errs
+func (t *plainTeller) Walk(w trace.Walk) error {
+	t.walks = append(t.walks, w)
+	return t.Plain.Walk(w)
 }
 
 func (t *plainTeller) Traffic(sent play.Traffic, out play.Outcome) error {
@@ -74,11 +70,6 @@ func (t *plainTeller) answers(sent play.Traffic, out play.Outcome) error {
 
 func (t *plainTeller) results(results []expect.Result) error { return t.Results(results, t.walks) }
 
-// Goal tells what is to be reached, and in a challenge that nothing has been done about it yet.
-func (t *plainTeller) Goal(g scenarios.Goal, out play.Outcome) error {
-	return errors.Join(t.Plain.Goal(g), t.results(out.Results), t.GoalState(out.Reached()))
-}
-
-func (t *plainTeller) Solved(_ scenarios.Goal, sent play.Traffic, out play.Outcome) error {
+func (t *plainTeller) Checked(_ scenarios.Goal, sent play.Traffic, out play.Outcome) error {
 	return errors.Join(t.answers(sent, out), t.results(out.Results), t.GoalState(out.Reached()))
 }

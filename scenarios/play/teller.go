@@ -13,14 +13,15 @@ type Teller interface {
 	Ran(r Ran) error
 	// Question is told before the requests are sent.
 	Question(q scenarios.Question) error
-	// Walks are those of the newest traffic, and Traffic what it brought.
-	Walks(w []trace.Walk) error
+	// Walk is told of every walk when it has come to its end, and Traffic what
+	// the step's requests have brought in all.
+	Walk(w trace.Walk) error
 	Traffic(t Traffic, out Outcome) error
 	// After ends the part of the step that comes before its goal.
 	After(s scenarios.Step) error
-	// Goal is told what the goal is, and what its requests bring before anybody
-	// has done anything about it. The commands of its solution come as Ran, their
-	// walks as Walks, and Solved is told what the solution has brought.
-	Goal(g scenarios.Goal, out Outcome) error
-	Solved(g scenarios.Goal, t Traffic, out Outcome) error
+	// Goal is told what the goal is. Checked is told what its requests bring:
+	// before anybody has done anything about it, and after the commands of its
+	// solution, which come as Ran.
+	Goal(g scenarios.Goal) error
+	Checked(g scenarios.Goal, t Traffic, out Outcome) error
 }
