@@ -16,25 +16,35 @@ import (
 
 func TestMain(m *testing.M) { labtest.Main(m) }
 
-// TestPublishPort holds the host's rules to those of a real Docker 20.10 that
-// publishes port 80, and sees the port answer.
+// TestDockerRules holds the rules that labs begin with, which their scenarios
+// list, to those of a real Docker 20.10: after its start, when it publishes port
+// 80, and with a second bridge.
+func TestDockerRules(t *testing.T) {
+	for name, file := range map[string]string{
+		"docker-default": "new-daemon.rules", "publish-by-hand": "new-daemon.rules", "publish-port": "publish-80.rules",
+		"isolation": "two-bridges.rules",
+	} {
+		for _, variant := range []string{"nft", "legacy"} {
+			t.Run(name+"/"+variant, func(t *testing.T) {
+				l := build(t, name, variant)
+				want, err := os.ReadFile("testdata/" + file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := saved(t, l.Node("host"), variant)
+				if diff := cmp.Diff(tables(string(want)), tables(got)); diff != "" {
+					t.Errorf("the host's rules differ from Docker's (-Docker +host):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// TestPublishPort sees a published port answer.
 func TestPublishPort(t *testing.T) {
 	for _, variant := range []string{"nft", "legacy"} {
 		t.Run(variant, func(t *testing.T) {
-			labtest.NeedIptables(t, variant)
-			s, err := scenarios.Load("publish-port")
-			if err != nil {
-				t.Fatal(err)
-			}
-			l := labtest.Build(t, s.Topology, variant)
-			want, err := os.ReadFile("testdata/publish-80.rules")
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := saved(t, l.Node("host"), variant)
-			if diff := cmp.Diff(tables(string(want)), tables(got)); diff != "" {
-				t.Errorf("the host's rules differ from Docker's (-Docker +host):\n%s", diff)
-			}
+			l := build(t, "publish-port", variant)
 			if err := l.Check(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -44,6 +54,17 @@ func TestPublishPort(t *testing.T) {
 			}
 		})
 	}
+}
+
+// build builds the lab of a scenario of the catalogue.
+func build(t *testing.T, name, variant string) *lab.Lab {
+	t.Helper()
+	labtest.NeedIptables(t, variant)
+	s, err := scenarios.Load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return labtest.Build(t, s.Topology, variant)
 }
 
 // saved is what iptables-save prints in a node. Table by table: an ordinary

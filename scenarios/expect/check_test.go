@@ -220,6 +220,22 @@ func TestCheckPing(t *testing.T) {
 	}
 }
 
+// TestCheckPingBack sees that a node's answer to another's ping does not pass for
+// a ping of its own.
+func TestCheckPingBack(t *testing.T) {
+	a, b := at("192.168.23.1:0"), at("192.168.23.149:0")
+	echo := func(id, flow int, typ uint8, from string, src, dst netip.AddrPort) trace.Walk {
+		return walkOf(id, flow, "", trace.Packet{Family: trace.IPv4, Proto: trace.ICMP, ICMPType: typ, Src: src, Dst: dst}, trace.Delivered,
+			step(from, trace.Output, trace.Filter, "OUTPUT", src, dst))
+	}
+	e := Evidence{Topology: topology, Walks: []trace.Walk{
+		echo(1, 1, 8, "host", b, a), echo(2, 1, 0, "client", a, b), echo(3, 2, 8, "client", a, b),
+	}}
+	if r := Check(e, []scenarios.Expectation{{Request: "ping", Packet: scenarios.First}})[0]; !r.Holds || r.Walk != 3 {
+		t.Errorf("holds %t, fault %q, walk %d; want walk 3", r.Holds, r.Fault, r.Walk)
+	}
+}
+
 // TestCheckKeepsEvidence sees that the caller's walks are left as they are.
 func TestCheckKeepsEvidence(t *testing.T) {
 	walks := []trace.Walk{synAck(2, 1), syn(1, 1), {ID: 3}}

@@ -58,14 +58,27 @@ func (e Evidence) opened(request string) []trace.Walk {
 	seen := map[int]bool{} // flows
 	return e.matching(func(w trace.Walk) bool {
 		p := w.Packet
-		opens := p.Proto != trace.TCP || p.Flags&(trace.SYN|trace.ACK) == trace.SYN
-		if seen[w.Flow] || !opens || !leaves(w, c.Node) || !speaks(p, c.Protocol) || !same(p.Dst, c.To) ||
+		if seen[w.Flow] || !opens(p) || !leaves(w, c.Node) || !speaks(p, c.Protocol) || !same(p.Dst, c.To) ||
 			c.From != 0 && p.Src.Port() != c.From {
 			return false
 		}
 		seen[w.Flow] = true
 		return true
 	})
+}
+
+// opens says whether a packet can be the first of its connection: a segment of an
+// earlier TCP connection that straggles in cannot, nor can the answer of a ping.
+func opens(p trace.Packet) bool {
+	switch p.Proto {
+	case trace.TCP:
+		return p.Flags&(trace.SYN|trace.ACK) == trace.SYN
+	case trace.ICMP:
+		return p.ICMPType == 8
+	case trace.ICMPv6:
+		return p.ICMPType == 128
+	}
+	return true
 }
 
 // isOfOrigin says whether a packet is one that From, To and Protocol describe.
