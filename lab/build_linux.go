@@ -18,6 +18,9 @@ type Lab struct {
 	tools    *tools
 
 	services services
+	jobs     jobs
+	// replacing is held while a service takes another one's place.
+	replacing sync.Mutex
 
 	restoring sync.Mutex // held by the one restoration at a time
 	remade    int        // how many links have been made since the lab was built
@@ -40,7 +43,10 @@ func Build(ctx context.Context, t Topology, o Options) (*Lab, error) {
 	if !slices.Contains(Variants(), o.Iptables) {
 		return nil, fmt.Errorf("choosing iptables: there is no variant %q", o.Iptables)
 	}
-	l := &Lab{topology: t, options: o, nodes: make(map[string]*Namespace, len(t.Nodes))}
+	l := &Lab{
+		topology: t, options: o, nodes: make(map[string]*Namespace, len(t.Nodes)),
+		jobs: jobs{all: map[*job]bool{}, ending: make(chan struct{}), children: startReaper()},
+	}
 	if err := l.build(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -103,10 +109,12 @@ func (l *Lab) Node(name string) *Namespace { return l.nodes[name] }
 // Topology is what the lab was built from.
 func (l *Lab) Topology() Topology { return l.topology }
 
-// Close stops the services, waits for them and lets the nodes go; the kernel
-// removes a node when the last process in it has ended. Closing again does nothing.
+// Close stops the services, kills every program that runs in a node, waits for
+// them and lets the nodes go, which the kernel then removes. Closing again does
+// nothing.
 func (l *Lab) Close() error {
 	l.closing.Do(func() {
+		l.endPrograms()
 		faults := []error{l.services.close()}
 		for _, n := range l.nodes {
 			faults = append(faults, step(n.name, "taking back its name", n.unpublish()))

@@ -59,7 +59,7 @@ func missingCheck(name string, err error) Check {
 // probeInSandbox starts the program again in a sandbox, where init answers.
 func probeInSandbox(ctx context.Context) ([]Check, error) {
 	var out, complaints bytes.Buffer
-	code, err := reexec(ctx, func(cmd *exec.Cmd) {
+	code, err := reexec(ctx, nil, func(cmd *exec.Cmd) {
 		cmd.Args = os.Args[:1]
 		cmd.Env = append(os.Environ(), probeEnv+"=1")
 		cmd.Stdout, cmd.Stderr = &out, &complaints

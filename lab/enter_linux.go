@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,6 +54,9 @@ func checkLifeline() error {
 		return errors.New("entering the sandbox: the process that started it is gone")
 	}
 	unix.CloseOnExec(lifelineFD)
+	if fd, err := strconv.Atoi(os.Getenv(doorEnv)); err == nil {
+		unix.CloseOnExec(fd)
+	}
 	return nil
 }
 

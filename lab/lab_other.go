@@ -2,7 +2,11 @@
 
 package lab
 
-import "context"
+import (
+	"context"
+
+	"packetwalk/lab/control"
+)
 
 // Lab is a topology come to life; only Linux has them.
 type Lab struct{}
@@ -14,7 +18,7 @@ type Namespace struct{}
 func InSandbox() bool { return false }
 
 // Reexec answers ErrNeedsLinux.
-func Reexec(context.Context) (int, error) { return 0, ErrNeedsLinux }
+func Reexec(context.Context, *control.Door) (int, error) { return 0, ErrNeedsLinux }
 
 // Enter answers ErrNeedsLinux.
 func Enter() error { return ErrNeedsLinux }
@@ -36,6 +40,27 @@ func (*Lab) Topology() Topology { return Topology{} }
 
 // Send answers ErrNeedsLinux.
 func (*Lab) Send(context.Context, string) (Response, error) { return Response{}, ErrNeedsLinux }
+
+// Run answers ErrNeedsLinux.
+func (*Lab) Run(context.Context, string, string) (Result, error) { return Result{}, ErrNeedsLinux }
+
+// Control answers ErrNeedsLinux.
+func (*Lab) Control(ControlOptions) (*Control, error) { return nil, ErrNeedsLinux }
+
+// Services is empty.
+func (*Lab) Services() []Service { return nil }
+
+// ReplaceService answers ErrNeedsLinux.
+func (*Lab) ReplaceService(context.Context, Service) error { return ErrNeedsLinux }
+
+// StopService answers ErrNeedsLinux.
+func (*Lab) StopService(Service) error { return ErrNeedsLinux }
+
+// Control answers those who control the lab; only Linux has labs.
+type Control struct{}
+
+// Close does nothing.
+func (*Control) Close() error { return nil }
 
 // Name is empty.
 func (*Namespace) Name() string { return "" }

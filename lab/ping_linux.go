@@ -2,11 +2,13 @@ package lab
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"time"
 )
 
 // The echo messages of RFC 792 and RFC 4443.
@@ -23,6 +25,35 @@ func pingNetwork(a netip.Addr) string {
 		return "ip4:icmp"
 	}
 	return "ip6:ipv6-icmp"
+}
+
+// Dialer makes connections that look as they did before multipath TCP, as all
+// of a lab's do: its option makes the SYN look different.
+func Dialer() *net.Dialer {
+	dialer := &net.Dialer{KeepAlive: -1}
+	dialer.SetMultipathTCP(false)
+	return dialer
+}
+
+// PingFrom sends one echo request in the network namespace of the calling thread
+// and waits for its reply, which comes back with the time that it took.
+func PingFrom(ctx context.Context, to netip.Addr) (Response, error) {
+	dialer := Dialer()
+	start := time.Now()
+	conn, err := dialer.DialContext(ctx, pingNetwork(to), to.String())
+	if err != nil {
+		return Response{}, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	r := Response{Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr())}
+	r.Body, err = ping(conn, to)
+	r.RTT = time.Since(start)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return r, err
 }
 
 // ping sends one echo request and waits for its reply. The socket is connected,

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"packetwalk/lab/control"
 )
 
 // sandboxEnv marks the environment of the sandboxed process. Programs that it
@@ -36,16 +38,18 @@ func InSandbox() bool {
 // child, which then ends in its own time. The child is process 1 of its PID
 // namespace, so whatever it started ends with it.
 //
+// The door, if it is not nil, is handed to the child: Lab.Control answers at it.
+//
 // The error is a *MissingError where namespaces are not to be had.
-func Reexec(ctx context.Context) (exitCode int, err error) {
-	return reexec(ctx, func(cmd *exec.Cmd) {
+func Reexec(ctx context.Context, door *control.Door) (exitCode int, err error) {
+	return reexec(ctx, door, func(cmd *exec.Cmd) {
 		cmd.Args = os.Args
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	})
 }
 
 // reexec starts the program in the sandbox as configure wants it, and waits.
-func reexec(ctx context.Context, configure func(*exec.Cmd)) (exitCode int, err error) {
+func reexec(ctx context.Context, door *control.Door, configure func(*exec.Cmd)) (exitCode int, err error) {
 	// The kernel ties the death signal to the thread that started the child
 	// (prctl(2), PR_SET_PDEATHSIG), so this thread must last as long.
 	runtime.LockOSThread()
@@ -62,9 +66,12 @@ func reexec(ctx context.Context, configure func(*exec.Cmd)) (exitCode int, err e
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGTSTP)
 	defer signal.Stop(signals)
 
-	cmd, err := startSandbox(ctx, lifeline, configure)
+	cmd, err := startSandbox(ctx, lifeline, door, configure)
 	if err != nil {
 		return 0, err
+	}
+	if door != nil {
+		door.Handed()
 	}
 	stopped := make(chan struct{})
 	forwarded := make(chan struct{})
@@ -80,7 +87,7 @@ func reexec(ctx context.Context, configure func(*exec.Cmd)) (exitCode int, err e
 
 // startSandbox starts the child: as root without a user namespace, unless that
 // is refused (root in a container lacks CAP_SYS_ADMIN), otherwise with one.
-func startSandbox(ctx context.Context, lifeline *os.File, configure func(*exec.Cmd)) (*exec.Cmd, error) {
+func startSandbox(ctx context.Context, lifeline *os.File, door *control.Door, configure func(*exec.Cmd)) (*exec.Cmd, error) {
 	start := func(userNamespace bool) (*exec.Cmd, error) {
 		cmd := exec.CommandContext(ctx, "/proc/self/exe")
 		configure(cmd)
@@ -90,6 +97,10 @@ func startSandbox(ctx context.Context, lifeline *os.File, configure func(*exec.C
 		cmd.Env = append(cmd.Env, sandboxEnv+"=1")
 		// The lifeline comes first, so that it is always descriptor 3.
 		cmd.ExtraFiles = append([]*os.File{lifeline}, cmd.ExtraFiles...)
+		if door != nil {
+			cmd.ExtraFiles = append(cmd.ExtraFiles, door.File())
+			cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", doorEnv, lifelineFD+len(cmd.ExtraFiles)-1))
+		}
 		cmd.SysProcAttr = sandboxAttributes(userNamespace)
 		cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 		cmd.WaitDelay = killDelay
@@ -130,7 +141,7 @@ func forwardSignals(signals <-chan os.Signal, stopped <-chan struct{}, child *os
 			switch {
 			case s == unix.SIGTSTP:
 				suspend(child)
-			case (s == unix.SIGINT || s == unix.SIGQUIT) && inForeground():
+			case (s == unix.SIGINT || s == unix.SIGQUIT) && control.InForeground():
 				// The terminal has sent it to the whole process group, the
 				// child included: passed on, it would count twice.
 			default:
@@ -147,18 +158,6 @@ func suspend(child *os.Process) {
 	_ = child.Signal(unix.SIGSTOP)
 	_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
 	_ = child.Signal(unix.SIGCONT)
-}
-
-// inForeground says whether this process belongs to the foreground process
-// group of a terminal, the one that a terminal sends its signals to.
-func inForeground() bool {
-	tty, err := os.Open("/dev/tty")
-	if err != nil {
-		return false
-	}
-	defer tty.Close()
-	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
-	return err == nil && group == unix.Getpgrp()
 }
 
 // exitStatus turns the end of the child into a shell's exit code.

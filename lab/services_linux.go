@@ -19,6 +19,7 @@ const maxDatagram = 65507
 // services are the running servers of a lab.
 type services struct {
 	mu      sync.Mutex
+	closed  bool
 	servers []server
 	running sync.WaitGroup
 }
@@ -53,8 +54,7 @@ func (l *Lab) startService(ctx context.Context, s Service) error {
 			if err != nil {
 				return err
 			}
-			l.services.add(server{what: s, stop: conn.Close}, func() { echoDatagrams(conn) })
-			return nil
+			return l.services.add(server{what: s, stop: conn.Close}, func() { echoDatagrams(conn) })
 		}
 		listener, err := listen.Listen(ctx, network("tcp", s.Listen), s.Listen.String())
 		if err != nil {
@@ -62,15 +62,13 @@ func (l *Lab) startService(ctx context.Context, s Service) error {
 		}
 		if s.Protocol == HTTP {
 			srv, handlers := httpServer(s.Reply)
-			l.services.add(server{what: s, stop: srv.Close}, func() {
+			return l.services.add(server{what: s, stop: srv.Close}, func() {
 				_ = srv.Serve(listener) // it ends only because it was closed
 				handlers.Wait()
 			})
-			return nil
 		}
 		echo := &tcpEcho{listener: listener, open: map[net.Conn]bool{}}
-		l.services.add(server{what: s, stop: echo.close}, echo.serve)
-		return nil
+		return l.services.add(server{what: s, stop: echo.close}, echo.serve)
 	})
 }
 
@@ -83,16 +81,20 @@ func network(name string, a netip.AddrPort) string {
 }
 
 // add starts a server's goroutine and takes charge of it.
-func (s *services) add(srv server, serve func()) {
+func (s *services) add(srv server, serve func()) error {
 	done := make(chan struct{})
 	srv.done = done
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return errors.Join(errClosed, srv.stop())
+	}
 	s.servers = append(s.servers, srv)
 	s.running.Go(func() {
 		defer close(done)
 		serve()
 	})
+	return nil
 }
 
 // check says whether every service still serves.
@@ -120,6 +122,7 @@ func (s *services) close() error {
 		faults = append(faults, srv.stop())
 	}
 	s.servers = nil
+	s.closed = true
 	s.running.Wait()
 	return errors.Join(faults...)
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"packetwalk/lab/toolbox"
 )
 
 // version is set by the linker from the repository's tag.
@@ -44,11 +46,15 @@ type exitError int
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 func main() {
+	if code, ok := toolbox.Run(os.Args); ok {
+		os.Exit(code) // in a lab, under the name of one of its tools
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	// As the first process of its namespace the program could not die of
-	// SIGPIPE; a write that nobody reads is told by its error instead.
-	signal.Ignore(syscall.SIGPIPE)
+	// SIGPIPE; a write that nobody reads is told by its error instead. The signal
+	// is caught and not ignored, since programs that it starts would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	findSystemCommands()
 	err := newRoot().ExecuteContext(ctx)
 	printError(os.Stderr, err)
@@ -110,7 +116,7 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("packetwalk {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	addRunFlags(root)
-	for _, c := range []*cobra.Command{newRun(), newList(), newCheck(), newTrace(), newClean(), newGuard(), newDoctor(), newVersion()} {
+	for _, c := range []*cobra.Command{newRun(), newShell(), newExec(), newList(), newCheck(), newTrace(), newClean(), newGuard(), newDoctor(), newVersion()} {
 		root.AddCommand(c)
 	}
 	return root

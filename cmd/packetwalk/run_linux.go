@@ -15,6 +15,7 @@ import (
 	"github.com/charmbracelet/x/term"
 
 	"packetwalk/lab"
+	"packetwalk/lab/control"
 	"packetwalk/scenarios"
 	"packetwalk/trace"
 	"packetwalk/trace/assemble"
@@ -31,7 +32,14 @@ func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) err
 	if !lab.InSandbox() {
 		// The signals that end the program go to the sandboxed process, which cleans up.
 		restore := rememberTerminal()
-		code, err := lab.Reexec(context.WithoutCancel(ctx))
+		door, err := control.OpenDoor()
+		if err != nil {
+			// The lab itself works without: say what does not.
+			fmt.Fprintf(os.Stderr, "packetwalk: %v; packetwalk shell and exec will not find this lab\n", err)
+		} else {
+			defer door.Close()
+		}
+		code, err := lab.Reexec(context.WithoutCancel(ctx), door)
 		if err != nil {
 			return err
 		}
@@ -81,6 +89,7 @@ type run struct {
 	lab      *lab.Lab
 	trace    *live.Trace
 	watch    *firstError // of following the rules
+	control  *lab.Control
 }
 
 // firstError keeps the first of the errors that it is told of.
@@ -124,7 +133,11 @@ func startRun(ctx context.Context, s scenarios.Scenario, flags runFlags) (*run, 
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	return &run{s, flags, l, t, watch}, nil
+	c, err := l.Control(lab.ControlOptions{Scenario: s.Name, Probes: t})
+	if err != nil {
+		return nil, errors.Join(err, t.Abandon(context.WithoutCancel(ctx)), l.Close())
+	}
+	return &run{s, flags, l, t, watch, c}, nil
 }
 
 // backends are the implementations of iptables to trace in a lab: that for IPv6
@@ -141,7 +154,7 @@ func backends(t lab.Topology, variant string) []nflog.Backend {
 
 // close ends the trace and the lab. It must not be cut short by what ended the run.
 func (r *run) close() error {
-	return errors.Join(r.trace.Abandon(context.Background()), r.watch.get(), r.lab.Close())
+	return errors.Join(r.control.Close(), r.trace.Abandon(context.Background()), r.watch.get(), r.lab.Close())
 }
 
 // request is the client that the scenario sends when nothing else is said: its first.

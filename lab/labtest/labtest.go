@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"packetwalk/lab"
+	"packetwalk/lab/toolbox"
 )
 
 // RequireEnv names the environment variable that turns skipped tests into
@@ -30,6 +31,9 @@ func Main(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	if code, ok := toolbox.Run(os.Args); ok {
+		return code // started in a lab, under the name of one of its tools
+	}
 	switch {
 	case lab.InSandbox():
 		unavailable = ""
@@ -41,7 +45,7 @@ func run(m *testing.M) int {
 		unavailable = "fuzz workers stay outside the sandbox"
 		return m.Run()
 	}
-	code, err := lab.Reexec(context.Background())
+	code, err := lab.Reexec(context.Background(), nil)
 	if err != nil {
 		unavailable = err.Error()
 		return m.Run()
