@@ -137,9 +137,6 @@ func (c *Control) accept(listener *net.UnixListener) {
 // serve carries out what one connection asks for. Answers that do not arrive
 // need no care: who asked is gone then.
 func (c *Control) serve(conn *control.Conn) {
-	if uid, err := conn.Peer(); err != nil || uid != os.Geteuid() {
-		return // another user's
-	}
 	_ = conn.SetDeadline(time.Now().Add(requestTimeout))
 	r, files, err := conn.Request()
 	if err != nil {
@@ -147,6 +144,10 @@ func (c *Control) serve(conn *control.Conn) {
 		return
 	}
 	defer control.Close(files)
+	if uid, err := conn.Peer(); err != nil || uid != os.Geteuid() {
+		_ = conn.Fail(&control.Error{Fault: control.Refused, Message: "this lab is another user's"})
+		return
+	}
 	_ = conn.SetDeadline(time.Time{})
 	switch r.Do {
 	case control.Describe:

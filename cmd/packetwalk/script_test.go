@@ -11,9 +11,13 @@ import (
 
 	"packetwalk/lab"
 	"packetwalk/lab/labtest"
+	"packetwalk/lab/toolbox"
 )
 
 func TestMain(m *testing.M) {
+	if code, ok := toolbox.Run(os.Args); ok {
+		os.Exit(code) // started in a lab, under the name of one of its tools
+	}
 	testscript.Main(m, map[string]func(){"packetwalk": main})
 }
 
