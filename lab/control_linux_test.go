@@ -206,7 +206,9 @@ func TestServe(t *testing.T) {
 			t.Errorf("%s: exit %d, %v: %s", wrong, r.Exit, err, r.Output)
 		}
 	}
-	l.StopService(lab.Service{Node: "host", Protocol: lab.HTTP, Listen: topology.Services[0].Listen})
+	if err := l.StopService(lab.Service{Node: "host", Protocol: lab.HTTP, Listen: topology.Services[0].Listen}); err != nil {
+		t.Error(err)
+	}
 	if r, err := l.Run(t.Context(), "client", get+"192.168.23.149"); err != nil || r.Exit != 7 {
 		t.Errorf("a stopped service is asked: exit %d, %v: %s", r.Exit, err, r.Output)
 	}

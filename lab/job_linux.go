@@ -31,7 +31,7 @@ type jobs struct {
 	mu       sync.Mutex
 	closed   bool
 	all      map[*job]bool // those that run
-	control  string            // the path of the lab's socket, empty while there is none
+	control  string        // the path of the lab's socket, empty while there is none
 	running  sync.WaitGroup
 	ending   chan struct{} // closed when the lab ends them
 	children *reaper
