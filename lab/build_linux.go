@@ -18,9 +18,10 @@ type Lab struct {
 	tools    *tools
 
 	services services
+	jobs     jobs
 	// replacing is held while a service takes another one's place.
 	replacing sync.Mutex
-	programs  programs
+
 	restoring sync.Mutex // held by the one restoration at a time
 	remade    int        // how many links have been made since the lab was built
 
@@ -44,7 +45,7 @@ func Build(ctx context.Context, t Topology, o Options) (*Lab, error) {
 	}
 	l := &Lab{
 		topology: t, options: o, nodes: make(map[string]*Namespace, len(t.Nodes)),
-		programs: programs{all: map[*program]bool{}, ending: make(chan struct{}), children: startReaper()},
+		jobs: jobs{all: map[*job]bool{}, ending: make(chan struct{}), children: startReaper()},
 	}
 	if err := l.build(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())

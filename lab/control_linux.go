@@ -63,9 +63,9 @@ func (l *Lab) Control(o ControlOptions) (*Control, error) {
 		c.listeners = append(c.listeners, door)
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	l.programs.mu.Lock()
-	l.programs.control = c.path
-	l.programs.mu.Unlock()
+	l.jobs.mu.Lock()
+	l.jobs.control = c.path
+	l.jobs.mu.Unlock()
 	for _, listener := range c.listeners {
 		c.work.Go(func() { c.accept(listener) })
 	}
@@ -106,9 +106,9 @@ func (c *Control) Client() (control.Lab, error) { return control.At(c.path) }
 // Close ends what was asked for: programs that were started are ended, services
 // stay. It waits for all of it.
 func (c *Control) Close() error {
-	c.lab.programs.mu.Lock()
-	c.lab.programs.control = ""
-	c.lab.programs.mu.Unlock()
+	c.lab.jobs.mu.Lock()
+	c.lab.jobs.control = ""
+	c.lab.jobs.mu.Unlock()
 	var faults []error
 	for _, l := range c.listeners {
 		faults = append(faults, l.Close())
@@ -137,9 +137,6 @@ func (c *Control) accept(listener *net.UnixListener) {
 // serve carries out what one connection asks for. Answers that do not arrive
 // need no care: who asked is gone then.
 func (c *Control) serve(conn *control.Conn) {
-	if uid, err := conn.Peer(); err != nil || uid != os.Geteuid() {
-		return // another user's
-	}
 	_ = conn.SetDeadline(time.Now().Add(requestTimeout))
 	r, files, err := conn.Request()
 	if err != nil {
@@ -147,6 +144,10 @@ func (c *Control) serve(conn *control.Conn) {
 		return
 	}
 	defer control.Close(files)
+	if uid, err := conn.Peer(); err != nil || uid != os.Geteuid() {
+		_ = conn.Fail(&control.Error{Fault: control.Refused, Message: "this lab is another user's"})
+		return
+	}
 	_ = conn.SetDeadline(time.Time{})
 	switch r.Do {
 	case control.Describe:
@@ -233,7 +234,7 @@ func (c *Control) run(conn *control.Conn, r control.Request, files []*os.File) e
 }
 
 // passSignals passes on what the client sends to the program, until it is gone.
-func passSignals(conn *control.Conn, p *program) {
+func passSignals(conn *control.Conn, p *job) {
 	for {
 		r, files, err := conn.Request()
 		control.Close(files)

@@ -43,10 +43,10 @@ func (l *Lab) environment(node string, extra []string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "PACKETWALK_") })
 	env = append(env, extra...)
 	env = append(env, "PATH="+searchPath(), control.NodeEnv+"="+node)
-	l.programs.mu.Lock()
-	defer l.programs.mu.Unlock()
-	if l.programs.control != "" {
-		env = append(env, control.PathEnv+"="+l.programs.control)
+	l.jobs.mu.Lock()
+	defer l.jobs.mu.Unlock()
+	if l.jobs.control != "" {
+		env = append(env, control.PathEnv+"="+l.jobs.control)
 	}
 	return env
 }

@@ -53,8 +53,8 @@ func (*Lab) Services() []Service { return nil }
 // ReplaceService answers ErrNeedsLinux.
 func (*Lab) ReplaceService(context.Context, Service) error { return ErrNeedsLinux }
 
-// StopService does nothing.
-func (*Lab) StopService(Service) {}
+// StopService answers ErrNeedsLinux.
+func (*Lab) StopService(Service) error { return ErrNeedsLinux }
 
 // Control answers those who control the lab; only Linux has labs.
 type Control struct{}

@@ -8,15 +8,7 @@ import (
 )
 
 // Services lists the services that run now, in the order of their start.
-func (l *Lab) Services() []Service {
-	l.services.mu.Lock()
-	defer l.services.mu.Unlock()
-	all := make([]Service, len(l.services.servers))
-	for i, srv := range l.services.servers {
-		all[i] = srv.what
-	}
-	return all
-}
+func (l *Lab) Services() []Service { return l.services.list() }
 
 // ReplaceService starts a service, in place of whatever service of its node has
 // the same port: those are stopped first, with their connections, whatever
@@ -32,10 +24,9 @@ func (l *Lab) ReplaceService(ctx context.Context, s Service) error {
 	}
 	l.replacing.Lock() // two at once would take each other's port
 	defer l.replacing.Unlock()
-	old := l.services.take(func(other Service) bool { return other.samePort(s) })
-	for _, o := range old {
-		_ = o.stop() // it may have ended by itself, and then its port is free too
-		<-o.done
+	old := slices.DeleteFunc(l.services.list(), func(other Service) bool { return !other.samePort(s) })
+	if err := l.services.stop(s.samePort); err != nil {
+		return step(s.Node, what, err)
 	}
 	err := l.startService(ctx, s)
 	if err == nil {
@@ -43,34 +34,17 @@ func (l *Lab) ReplaceService(ctx context.Context, s Service) error {
 	}
 	faults := []error{step(s.Node, what, err)}
 	for _, o := range old {
-		again := fmt.Sprintf("starting the %s service on %s again", o.what.Protocol, o.what.Listen)
-		faults = append(faults, step(s.Node, again, l.startService(context.WithoutCancel(ctx), o.what)))
+		again := fmt.Sprintf("starting the %s service on %s again", o.Protocol, o.Listen)
+		faults = append(faults, step(s.Node, again, l.startService(context.WithoutCancel(ctx), o)))
 	}
 	return errors.Join(faults...)
 }
 
 // StopService stops the services of a node on the port of s, as ReplaceService does.
-func (l *Lab) StopService(s Service) {
+func (l *Lab) StopService(s Service) error {
 	l.replacing.Lock()
 	defer l.replacing.Unlock()
-	for _, o := range l.services.take(func(other Service) bool { return other.samePort(s) }) {
-		_ = o.stop() // it may have ended by itself
-		<-o.done
-	}
-}
-
-// take removes servers from the list, for the caller to stop.
-func (s *services) take(meant func(Service) bool) (taken []server) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.servers = slices.DeleteFunc(s.servers, func(srv server) bool {
-		if !meant(srv.what) {
-			return false
-		}
-		taken = append(taken, srv)
-		return true
-	})
-	return taken
+	return l.services.stop(s.samePort)
 }
 
 // reply is what a service on this port has answered so far or, where there was

@@ -127,8 +127,12 @@ func (r *restore) removeLinks(context.Context) error {
 			if wanted || gone[at] || l.kind == kindLoopback {
 				continue
 			}
-			err := n.routes.LinkDel(deviceOf(index[l.name]))
-			if err != nil && !errors.Is(err, unix.ENODEV) { // its other end was in a namespace that is gone
+			// One whose other end was in a namespace that is gone goes by itself, at any time.
+			i, there := index[l.name]
+			if !there {
+				continue
+			}
+			if err := n.routes.LinkDel(deviceOf(i)); err != nil && !errors.Is(err, unix.ENODEV) {
 				return step(n.name, "removing "+l.name, err)
 			}
 			gone[at], gone[l.peer] = true, l.peer != Port{}

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if code, ok := toolbox.Run(os.Args); ok {
-		os.Exit(code) // in a lab, under the name of one of its tools
+		os.Exit(code) // started in a lab, under the name of one of its tools
 	}
 	testscript.Main(m, map[string]func(){"packetwalk": main})
 }

@@ -22,7 +22,10 @@ func runInLab(ctx context.Context, which, node string, args []string) error {
 	all, lost := control.Running()
 	l, err := chooseLab(all, which)
 	if err != nil {
-		return errors.Join(lost, err)
+		if len(all) == 0 { // otherwise others are of no interest
+			err = errors.Join(lost, err)
+		}
+		return err
 	}
 	if node, err = chooseNode(l, node); err != nil {
 		return err

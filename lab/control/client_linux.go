@@ -43,7 +43,7 @@ func At(path string) (Lab, error) {
 	}
 	a, err := conn.answer()
 	if errors.Is(err, io.EOF) {
-		err = errors.New("it has just ended, or belongs to another user")
+		err = errors.New("it has just ended")
 	} else if err == nil && a.Lab == nil {
 		err = errors.New("it does not say what it is")
 	}

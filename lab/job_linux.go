@@ -19,19 +19,19 @@ import (
 // hangUpDelay is how long a program may take to end itself after SIGHUP.
 const hangUpDelay = 500 * time.Millisecond
 
-// program is a program that runs in a node, in a session of its own.
-type program struct {
+// job is a program that runs in a node, in a session of its own.
+type job struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended; exit holds from then on
 	exit control.Exit
 }
 
-// programs are those that were started in a lab's nodes.
-type programs struct {
+// jobs are the programs that were started in a lab's nodes.
+type jobs struct {
 	mu       sync.Mutex
 	closed   bool
-	all      map[*program]bool // those that run
-	control  string            // the path of the lab's socket, empty while there is none
+	all      map[*job]bool // those that run
+	control  string        // the path of the lab's socket, empty while there is none
 	running  sync.WaitGroup
 	ending   chan struct{} // closed when the lab ends them
 	children *reaper
@@ -79,9 +79,9 @@ func (l *Lab) Run(ctx context.Context, node, command string) (Result, error) {
 // discard reads what programs in the background print, so that they can go on,
 // until they have ended.
 func (l *Lab) discard(out *os.File) {
-	l.programs.running.Go(func() {
+	l.jobs.running.Go(func() {
 		defer out.Close()
-		_ = control.Follow(out, &keeper{omitted: 1}, l.programs.ending)
+		_ = control.Follow(out, &keeper{omitted: 1}, l.jobs.ending)
 	})
 }
 
@@ -103,7 +103,7 @@ func (k *keeper) Write(b []byte) (int, error) {
 
 // start starts a program in a node, in a session of its own, and waits for it
 // in the background.
-func (l *Lab) start(node string, cmd *exec.Cmd) (*program, error) {
+func (l *Lab) start(node string, cmd *exec.Cmd) (*job, error) {
 	n := l.nodes[node]
 	if n == nil {
 		return nil, l.noNode(node)
@@ -112,21 +112,21 @@ func (l *Lab) start(node string, cmd *exec.Cmd) (*program, error) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Setsid = true
-	l.programs.mu.Lock()
-	defer l.programs.mu.Unlock()
-	if l.programs.closed {
+	l.jobs.mu.Lock()
+	defer l.jobs.mu.Unlock()
+	if l.jobs.closed {
 		return nil, &control.Error{Fault: control.Ended, Message: errClosed.Error()}
 	}
 	if err := n.Do(cmd.Start); err != nil {
 		return nil, err
 	}
-	p := &program{cmd: cmd, done: make(chan struct{})}
-	l.programs.all[p] = true
-	l.programs.running.Go(func() {
+	p := &job{cmd: cmd, done: make(chan struct{})}
+	l.jobs.all[p] = true
+	l.jobs.running.Go(func() {
 		p.wait()
-		l.programs.mu.Lock()
-		defer l.programs.mu.Unlock()
-		delete(l.programs.all, p)
+		l.jobs.mu.Lock()
+		defer l.jobs.mu.Unlock()
+		delete(l.jobs.all, p)
 	})
 	return p, nil
 }
@@ -134,7 +134,7 @@ func (l *Lab) start(node string, cmd *exec.Cmd) (*program, error) {
 // wait waits for the end. What a program that was killed has left in its
 // session is killed too; one that has ended by itself may leave something in
 // the background.
-func (p *program) wait() {
+func (p *job) wait() {
 	defer close(p.done)
 	_ = p.cmd.Wait() // the state says how it ended
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
@@ -147,20 +147,20 @@ func (p *program) wait() {
 }
 
 // session is the ID of the program's session, which is its own process ID.
-func (p *program) session() int { return p.cmd.Process.Pid }
+func (p *job) session() int { return p.cmd.Process.Pid }
 
 // signal sends a signal to the program and what it has started in its process
 // group.
-func (p *program) signal(s unix.Signal) {
+func (p *job) signal(s unix.Signal) {
 	_ = unix.Kill(-p.session(), s) // an ended program needs none
 }
 
 // kill ends the program and everything in its session at once.
-func (p *program) kill() { killSession(p.session()) }
+func (p *job) kill() { killSession(p.session()) }
 
 // hangUp ends the program as the end of a terminal line does, and what does not
 // heed that by force. It returns when the program has ended.
-func (p *program) hangUp() {
+func (p *job) hangUp() {
 	p.signal(unix.SIGHUP)
 	p.signal(unix.SIGCONT) // a stopped program would not see it
 	timer := time.NewTimer(hangUpDelay)
@@ -176,13 +176,13 @@ func (p *program) hangUp() {
 // endPrograms kills everything that runs in the lab's nodes, daemons included,
 // and waits for what the lab itself has started.
 func (l *Lab) endPrograms() {
-	l.programs.mu.Lock()
-	l.programs.closed = true
-	close(l.programs.ending)
-	for p := range l.programs.all {
+	l.jobs.mu.Lock()
+	l.jobs.closed = true
+	close(l.jobs.ending)
+	for p := range l.jobs.all {
 		p.signal(unix.SIGKILL)
 	}
-	l.programs.mu.Unlock()
+	l.jobs.mu.Unlock()
 	inodes := map[uint64]bool{}
 	for _, n := range l.nodes {
 		if inode, err := n.inode(); err == nil {
@@ -193,8 +193,8 @@ func (l *Lab) endPrograms() {
 		inode, err := p.netns()
 		return err == nil && inodes[inode]
 	})
-	l.programs.running.Wait()
-	l.programs.children.close()
+	l.jobs.running.Wait()
+	l.jobs.children.close()
 }
 
 // inode is the number of the node's network namespace (namespaces(7)).
