@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -52,7 +53,7 @@ func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) err
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.show(ctx), r.Close())
+	return errors.Join(r.show(ctx), r.Close(), r.watch.get())
 }
 
 // killed is the exit code of a process that SIGKILL ended.
@@ -81,16 +82,37 @@ type run struct {
 	*play.Player
 	scenario scenarios.Scenario
 	flags    runFlags
+	watch    *firstError // of following what changes in the lab
 }
 
 // startRun builds the scenario's lab and traces all of it.
 func startRun(ctx context.Context, s scenarios.Scenario, flags runFlags) (*run, error) {
-	report := func(err error) { fmt.Fprintln(os.Stderr, "packetwalk:", err) }
-	p, err := play.Start(ctx, s, play.Options{Iptables: flags.iptables, Finished: flags.view() != viewTUI, Report: report})
+	watch := &firstError{}
+	p, err := play.Start(ctx, s, play.Options{Iptables: flags.iptables, Finished: flags.view() != viewTUI, Report: watch.note})
 	if err != nil {
 		return nil, err
 	}
-	return &run{p, s, flags}, nil
+	return &run{p, s, flags, watch}, nil
+}
+
+// firstError keeps the first of the errors that it is told of.
+type firstError struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *firstError) note(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+func (f *firstError) get() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
 }
 
 // request is the client that the scenario sends when nothing else is said: its first.
