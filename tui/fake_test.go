@@ -80,9 +80,9 @@ func (f *fakeSession) Do(a play.Action) {
 	case play.Send:
 		if step.Goal != nil && f.state.Phase >= play.Working {
 			f.look(false)
-			return
+		} else {
+			f.send()
 		}
-		f.send()
 	case play.Hint:
 		f.state.Hints = min(f.state.Hints+1, len(step.Goal.Hints))
 	case play.ShowSolution:

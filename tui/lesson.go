@@ -138,15 +138,23 @@ func (m *model) learn(s play.State) tea.Cmd {
 func (m *model) turn(old play.State) {
 	l := m.lesson
 	s := l.state
+	if n := len(s.Ran); n > len(old.Ran) && s.Ran[n-1].By != play.ByScenario {
+		m.show(mark{partTyped, n - 1})
+	}
+	if len(l.steps) > 0 {
+		m.turnStep(old)
+	}
+}
+
+func (m *model) turnStep(old play.State) {
+	l := m.lesson
+	s := l.state
 	if s.Step != old.Step || s.Phase < old.Phase && s.Phase <= play.Reading {
-		l.up, l.choice = l.up || len(l.steps) > 0, -1
+		l.choice = -1
 		m.show(mark{part: partText})
 	}
 	if s.Phase != old.Phase {
 		m.turnPhase(s.Phase)
-	}
-	if n := len(s.Ran); n > len(old.Ran) && s.Ran[n-1].By != play.ByScenario {
-		m.show(mark{partTyped, n - 1})
 	}
 	switch {
 	case s.Reached && !old.Reached:

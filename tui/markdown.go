@@ -1,6 +1,9 @@
 package tui
 
 import (
+	"bufio"
+	"bytes"
+	"html"
 	"strings"
 	"sync"
 
@@ -9,6 +12,7 @@ import (
 	"github.com/yuin/goldmark/extension"
 	extast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/parser"
+	goldmarkhtml "github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
 )
 
@@ -30,7 +34,17 @@ func newMarkdown(source string, plain bool) markdown {
 	return markdown{[]byte(strings.ToValidUTF8(source, "\uFFFD")), plain}
 }
 
-func (m markdown) render(w int) []line { return m.blocks(m.parse(), w, true) }
+func (m markdown) render(w int) []line {
+	var lines []line
+	for _, l := range m.blocks(m.parse(), w, true) {
+		if !m.plain && spansWidth(l.spans) > w { // nested so deeply that no room is left
+			lines = append(lines, wrapSpans(l.spans, w, 0)...)
+			continue
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
 
 func (m markdown) parse() ast.Node { return markdownParser().Parse(text.NewReader(m.source)) }
 
@@ -176,7 +190,7 @@ func (m markdown) spans(parent ast.Node, base look) []span {
 	for n := parent.FirstChild(); n != nil; n = n.NextSibling() {
 		switch n := n.(type) {
 		case *ast.Text:
-			out = append(out, span{clean(string(n.Value(m.source))), base})
+			out = append(out, span{clean(unescape(n.Value(m.source))), base})
 			if n.HardLineBreak() {
 				out = append(out, span{"\n", base})
 			} else if n.SoftLineBreak() {
@@ -203,13 +217,25 @@ func (m markdown) spans(parent ast.Node, base look) []span {
 
 func (m markdown) code(n *ast.CodeSpan) []span {
 	var b strings.Builder
-	for _, s := range m.spans(n, codeLook) {
-		b.WriteString(choose(s.text == softBreak, " ", s.text))
+	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
+		if t, ok := c.(*ast.Text); ok {
+			b.Write(t.Value(m.source))
+		}
 	}
-	if m.plain {
-		return []span{{"`" + b.String() + "`", codeLook}}
+	code := clean(b.String()) // line breaks have become blanks
+	return []span{{choose(m.plain, "`"+code+"`", code), codeLook}}
+}
+
+// unescape is the text that stands in Markdown with backslashes and entities.
+// The parser leaves them to its writer of HTML.
+func unescape(source []byte) string {
+	var b bytes.Buffer
+	w := bufio.NewWriter(&b)
+	goldmarkhtml.DefaultWriter.Write(w, source)
+	if err := w.Flush(); err != nil {
+		return string(source) // a buffer in memory takes everything
 	}
-	return []span{{b.String(), codeLook}}
+	return html.UnescapeString(b.String())
 }
 
 // link is a link's text and, where that does not tell it, its address.

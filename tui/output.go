@@ -13,7 +13,8 @@ const tabStop = 8
 // colours and other escape sequences, with blanks for tabulators, and with what
 // stood last where a line was written over.
 func outputLines(s string) []string {
-	s = strings.TrimRight(strings.ReplaceAll(ansi.Strip(s), "\r\n", "\n"), "\n")
+	s = ansi.Strip(strings.ToValidUTF8(s, "\uFFFD"))
+	s = strings.TrimRight(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
 	if s == "" {
 		return nil
 	}
