@@ -1,9 +1,11 @@
 package scenarios_test
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,43 +18,51 @@ import (
 
 func TestMain(m *testing.M) { labtest.Main(m) }
 
-// TestPublishPort holds the host's rules to those of a real Docker 20.10 that
-// publishes port 80, and sees the port answer.
-func TestPublishPort(t *testing.T) {
-	for _, variant := range []string{"nft", "legacy"} {
-		t.Run(variant, func(t *testing.T) {
-			labtest.NeedIptables(t, variant)
-			s, err := scenarios.Load("publish-port")
-			if err != nil {
-				t.Fatal(err)
-			}
-			l := labtest.Build(t, s.Topology, variant)
-			want, err := os.ReadFile("testdata/publish-80.rules")
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := saved(t, l.Node("host"), variant)
-			if diff := cmp.Diff(tables(string(want)), tables(got)); diff != "" {
-				t.Errorf("the host's rules differ from Docker's (-Docker +host):\n%s", diff)
-			}
-			if err := l.Check(t.Context()); err != nil {
-				t.Error(err)
-			}
-			r, err := l.Send(t.Context(), "request")
-			if err != nil || r.Status != 200 {
-				t.Errorf("Send = %d, %v", r.Status, err)
-			}
-		})
+// TestDockerRules holds the rules of the hosts that are shown as Docker's to
+// those of a real Docker, and sees the labs work.
+func TestDockerRules(t *testing.T) {
+	for _, test := range []struct{ scenario, rules, client string }{
+		{"docker-default", "new-daemon", "out"},
+		{"publish-port", "publish-80", "request"},
+		{"isolation", "two-bridges", "out"},
+		{"docker-today", "publish-8080", "published"},
+	} {
+		for _, variant := range []string{"nft", "legacy"} {
+			t.Run(test.scenario+"/"+variant, func(t *testing.T) {
+				labtest.NeedIptables(t, variant)
+				s, err := scenarios.Load(test.scenario)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, err := os.ReadFile("testdata/" + test.rules + ".rules")
+				if err != nil {
+					t.Fatal(err)
+				}
+				l := labtest.Build(t, s.Topology, variant)
+				want := tables(string(text))
+				got := tables(saved(t, l.Node("host"), variant, slices.Sorted(maps.Keys(want))))
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("the host's rules differ from Docker's (-Docker +host):\n%s", diff)
+				}
+				if err := l.Check(t.Context()); err != nil {
+					t.Error(err)
+				}
+				r, err := l.Send(t.Context(), test.client)
+				if err != nil || r.Status != 200 {
+					t.Errorf("Send = %d, %v", r.Status, err)
+				}
+			})
+		}
 	}
 }
 
-// saved is what iptables-save prints in a node. Table by table: an ordinary
+// saved is what iptables-save prints of a node's tables. One by one: an ordinary
 // user may not read /proc/net/ip_tables_names, where iptables-legacy-save looks
 // for the names.
-func saved(t *testing.T, n *lab.Namespace, variant string) string {
+func saved(t *testing.T, n *lab.Namespace, variant string, tables []string) string {
 	t.Helper()
 	var all strings.Builder
-	for _, table := range []string{"nat", "filter"} {
+	for _, table := range tables {
 		err := n.Do(func() error {
 			out, err := exec.Command(lab.Command(variant).Save, "-t", table).Output()
 			all.Write(out)
