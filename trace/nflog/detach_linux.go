@@ -13,6 +13,7 @@ import (
 
 	"packetwalk/trace"
 	"packetwalk/trace/ruleset"
+	"packetwalk/trace/xtables"
 )
 
 // run executes a command of the iptables family in the network namespace of
@@ -107,6 +108,9 @@ func (b Backend) removeProbes(ctx context.Context, ofRun func(run string) bool) 
 	}
 	if variant == trace.NFTables {
 		return deleteByHandle(b.Family, ofRun)
+	}
+	if err = b.deleteFromLegacy(ctx, ofRun); !errors.Is(err, xtables.ErrUnsupported) {
+		return err
 	}
 	// Somebody else may change the rules between the look and the deletion,
 	// which then fails as a whole.

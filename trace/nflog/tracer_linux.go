@@ -21,6 +21,7 @@ import (
 	"packetwalk/trace"
 	"packetwalk/trace/filter"
 	"packetwalk/trace/ruleset"
+	"packetwalk/trace/xtables"
 )
 
 // Namespace is a place to trace: Do runs a function on an OS thread that is in
@@ -36,6 +37,8 @@ type Backend struct {
 	// "ip6tables-nft"); it is found on the PATH, with its -save and -restore
 	// beside it.
 	Command string
+	// byCommand says to change legacy tables with commands only.
+	byCommand bool
 }
 
 // Target is one network namespace to trace.
@@ -171,10 +174,31 @@ func (t *Tracer) attach(ctx context.Context) error {
 // insert puts the probes in place. In a ruleset that others change, the first
 // look of the watch sees whether they did so meanwhile.
 func (t *Tracer) insert(ctx context.Context) error {
-	if err := t.plan(ctx); err != nil {
-		return err
+	const patience = 5
+	var err error
+	for range patience {
+		if _, err = t.reconcile(ctx); !errors.Is(err, xtables.ErrChanged) {
+			break
+		}
 	}
-	return t.carryOut(ctx)
+	return err
+}
+
+// reconcile plans for what is there and carries the plans out. done says that
+// nothing was left to do.
+func (t *Tracer) reconcile(ctx context.Context) (done bool, err error) {
+	lock, err := t.lockLegacy(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer lock.Release()
+	if err := t.plan(ctx); err != nil {
+		return false, err
+	}
+	if t.inPlace() {
+		return true, nil
+	}
+	return false, t.carryOut(ctx, lock)
 }
 
 // plan looks at what the backends hold and plans their probes.
@@ -252,19 +276,34 @@ func (b *backend) look(ctx context.Context, s Subject) error {
 	return nil
 }
 
-// carryOut brings the probes in line with the plans.
-func (t *Tracer) carryOut(ctx context.Context) error {
+// carryOut brings the probes in line with the plans. The lock is that under
+// which they were made.
+func (t *Tracer) carryOut(ctx context.Context, lock *xtables.Lock) error {
 	for _, b := range t.backends {
 		if b.plan.Empty() {
 			continue
 		}
-		_, err := run(ctx, b.Command+"-restore", b.plan.Script(), "--noflush", "--wait")
-		if err != nil && strings.Contains(err.Error(), "Message too long") {
-			err = t.carryOutInPieces(ctx, b)
-		}
-		if err != nil {
+		if err := t.carryOutFor(ctx, b, lock); err != nil {
 			return fmt.Errorf("inserting probes: %w", err)
 		}
+	}
+	return nil
+}
+
+func (t *Tracer) carryOutFor(ctx context.Context, b *backend, lock *xtables.Lock) error {
+	var why error
+	if b.variant == trace.Legacy {
+		if why = b.editLegacy(lock); !errors.Is(why, xtables.ErrUnsupported) {
+			return why
+		}
+		lock.Release() // the command takes it itself
+	}
+	_, err := run(ctx, b.Command+"-restore", b.plan.Script(), "--noflush", "--wait")
+	if err != nil && strings.Contains(err.Error(), "Message too long") {
+		err = t.carryOutInPieces(ctx, b)
+	}
+	if err != nil {
+		return errors.Join(err, why)
 	}
 	return nil
 }

@@ -65,15 +65,12 @@ func (t *Tracer) settle(ctx context.Context) error {
 	const patience = 5
 	var err error
 	for range patience {
-		if err = t.plan(ctx); err != nil {
-			return err
-		}
-		if t.inPlace() {
-			return nil
-		}
 		// An edit may name a rule that somebody has deleted since the look: the
 		// next plan knows.
-		err = t.carryOut(ctx)
+		var done bool
+		if done, err = t.reconcile(ctx); done {
+			return nil
+		}
 	}
 	t.seen = 0
 	return err
