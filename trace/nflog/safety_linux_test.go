@@ -196,7 +196,7 @@ func TestGuardRemovesProbesOfAKilledTracer(t *testing.T) {
 			if rand.IntN(2) == 0 {
 				<-p.attached
 			}
-			time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond) // any moment will do
+			time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // any moment will do
 			p.kill(t)
 			close(stop)
 			<-done
@@ -220,7 +220,7 @@ func TestCleanRemovesWhatEvenTheGuardMissed(t *testing.T) {
 			if rand.IntN(2) == 0 {
 				<-p.attached
 			}
-			time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
+			time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond)
 			p.killGuard(t)
 			p.kill(t)
 			close(stop)

@@ -1,10 +1,13 @@
 package xtables_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -21,7 +24,23 @@ import (
 	"packetwalk/trace/xtables"
 )
 
-func TestMain(m *testing.M) { labtest.Main(m) }
+// editEnv makes the test binary edit the filter table, on and on.
+const editEnv = "PACKETWALK_TEST_EDIT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(editEnv) == "" {
+		labtest.Main(m)
+	}
+	for {
+		for _, change := range []func(*xtables.Table) error{surround, strip} {
+			if err := edit(context.Background(), change); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			fmt.Println("edited")
+		}
+	}
+}
 
 // node is a network namespace whose legacy tables hold rules.
 func node(t *testing.T, rules string) *lab.Namespace {
@@ -58,6 +77,15 @@ func listing() (string, error) {
 		}
 	}
 	return strings.Join(lines, "\n"), err
+}
+
+func readListing(t *testing.T, n *lab.Namespace) (text string) {
+	t.Helper()
+	do(t, n, func() (err error) {
+		text, err = listing()
+		return err
+	})
+	return text
 }
 
 // edit changes the filter table of the calling thread's network namespace.
@@ -218,12 +246,7 @@ func TestEditsCountEveryPacket(t *testing.T) {
 	if err := <-sending; err != nil {
 		t.Fatal(err)
 	}
-	var text string
-	do(t, n, func() (err error) {
-		text, err = listing()
-		return err
-	})
-	rules, err := ruleset.Parse(text)
+	rules, err := ruleset.Parse(readListing(t, n))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,6 +265,43 @@ func TestEditsCountEveryPacket(t *testing.T) {
 		}
 	}
 	t.Logf("%d packets", want)
+}
+
+// Whoever edits a table may be killed at any moment, and every counter stays.
+func TestCountersSurviveAKill(t *testing.T) {
+	var rules strings.Builder
+	rules.WriteString("*filter\n:INPUT DROP [12:345]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [6:78]\n")
+	for i := range 3000 { // so that it takes the kernel some milliseconds
+		fmt.Fprintf(&rules, "[%d:%d] -A INPUT -s 192.0.2.%d/32 -p tcp -m tcp --dport %d -j ACCEPT\n", i+1, 10*i+10, i%256, i+1)
+	}
+	rules.WriteString("COMMIT\n")
+	n := node(t, rules.String())
+	want := readListing(t, n)
+	for range 25 {
+		do(t, n, func() error {
+			cmd := exec.Command("/proc/self/exe")
+			cmd.Env = append(os.Environ(), editEnv+"=1")
+			cmd.Stderr = os.Stderr
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				return err
+			}
+			if err := cmd.Start(); err != nil {
+				return err
+			}
+			_, readErr := bufio.NewReader(out).ReadString('\n')
+			time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond) // any moment will do
+			err = cmd.Process.Kill()
+			_ = cmd.Wait() // the error says that it was killed
+			if err := errors.Join(readErr, err); err != nil {
+				return err
+			}
+			return edit(t.Context(), strip)
+		})
+		if got := readListing(t, n); got != want {
+			t.Fatalf("(-before +after):\n%s", cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")))
+		}
+	}
 }
 
 // A change by somebody who does not take the lock is noticed, and not undone.
