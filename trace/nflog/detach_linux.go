@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/mdlayher/netlink"
@@ -139,8 +140,14 @@ func (b Backend) removeBySpecification(ctx context.Context, ofRun func(run strin
 	return err == nil, err
 }
 
-// deleteByHandle deletes the probes of some runs from nf_tables, in one
-// transaction, and then the chains and tables that were made for them.
+// deletions is how many rules are deleted in one transaction. The kernel finds
+// a rule by walking its chain from the beginning, past those that the same
+// transaction has deleted already. Packets may pass between two transactions:
+// some of the probes report them, and to them that makes no difference.
+const deletions = 1000
+
+// deleteByHandle deletes the probes of some runs from nf_tables, and then the
+// chains and tables that were made for them.
 func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
 	probes, err := listProbes(family)
 	if err != nil {
@@ -163,7 +170,11 @@ func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
 			made[p.table][p.chain] = p.prefix.Origin
 		}
 	}
-	if err := deleteAll(requests); err != nil {
+	var errs []error
+	for some := range slices.Chunk(requests, deletions) {
+		errs = append(errs, deleteAll(some))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	return deleteAll(deleteRequests(nftFamily(family), made))
