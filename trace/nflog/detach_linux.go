@@ -180,63 +180,73 @@ func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
 	return deleteAll(deleteRequests(nftFamily(family), made))
 }
 
-// attachedProbe is a probe found in nf_tables.
-type attachedProbe struct {
-	table  trace.Table
-	chain  string
-	handle []byte // as the kernel writes it
-	prefix Prefix
-}
-
 // listProbes finds the probes of every run in nf_tables. It reads the kernel's
-// dump without taking rules apart, since other people's rules may hold
+// dump without taking matches apart, since other people's rules may hold
 // expressions that no library knows.
-func listProbes(family trace.Family) ([]attachedProbe, error) {
-	var probes []attachedProbe
+func listProbes(family trace.Family) ([]listedRule, error) {
+	var probes []listedRule
 	err := dumpRules(family, func(rule []byte) error {
-		prefix, ok := findPrefix(rule)
-		if !ok {
+		if !bytes.Contains(rule, []byte(prefixMark)) {
 			return nil
 		}
-		p, err := readRule(rule)
-		if err != nil {
-			return fmt.Errorf("reading an nf_tables rule: %w", err)
+		r, err := readRule(rule)
+		if err == nil && r.isProbe() {
+			probes = append(probes, r)
 		}
-		p.prefix = prefix
-		probes = append(probes, p)
-		return nil
+		return err
 	})
 	return probes, err
 }
 
-// findPrefix finds a log prefix, which ends with a zero byte, in a dumped rule.
-// The log expression is the rule's last: what its matches hold before it, such
-// as a comment, does not count.
+// isProbe finds out whether the rule is a probe: its last expression is what it
+// does with a packet, in iptables-nft's writing or, from older versions, in that
+// of iptables itself.
+func (r *listedRule) isProbe() (ok bool) {
+	if len(r.expressions) == 0 {
+		return false
+	}
+	last := r.expressions[len(r.expressions)-1]
+	switch expressionName(last) {
+	case "log":
+		if !logsToGroup(last) {
+			return false
+		}
+	case "target":
+		if !bytes.Contains(last, []byte("NFLOG\x00")) {
+			return false
+		}
+	default:
+		return false
+	}
+	r.prefix, ok = findPrefix(last)
+	return ok
+}
+
+// logsToGroup tells an NFLOG target's log expression from that of LOG.
+func logsToGroup(e []byte) (ok bool) {
+	ad, err := netlink.NewAttributeDecoder(e)
+	if err != nil {
+		return false
+	}
+	for ad.Next() {
+		if ad.Type() == unix.NFTA_EXPR_DATA {
+			ad.Nested(func(data *netlink.AttributeDecoder) error {
+				for data.Next() {
+					ok = ok || data.Type() == unix.NFTA_LOG_GROUP
+				}
+				return nil
+			})
+		}
+	}
+	return ok && ad.Err() == nil
+}
+
+// findPrefix finds a log prefix, which ends with a zero byte, in an expression.
 func findPrefix(data []byte) (Prefix, bool) {
-	i := bytes.LastIndex(data, []byte(prefixMark))
+	i := bytes.Index(data, []byte(prefixMark))
 	if i < 0 {
 		return Prefix{}, false
 	}
 	text, _, _ := bytes.Cut(data[i:], []byte{0})
 	return ParsePrefix(string(text))
-}
-
-// readRule reads table, chain and handle of a dumped rule.
-func readRule(data []byte) (attachedProbe, error) {
-	ad, err := netlink.NewAttributeDecoder(data)
-	if err != nil {
-		return attachedProbe{}, err
-	}
-	var p attachedProbe
-	for ad.Next() {
-		switch ad.Type() {
-		case unix.NFTA_RULE_TABLE:
-			p.table = trace.Table(ad.String())
-		case unix.NFTA_RULE_CHAIN:
-			p.chain = ad.String()
-		case unix.NFTA_RULE_HANDLE:
-			p.handle = ad.Bytes()
-		}
-	}
-	return p, ad.Err()
 }

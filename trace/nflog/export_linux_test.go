@@ -1,6 +1,6 @@
 package nflog
 
-// ByCommand is the backend as it is where legacy tables cannot be edited.
+// ByCommand is the backend as it is where nothing but iptables' own commands works.
 func (b Backend) ByCommand() Backend {
 	b.byCommand = true
 	return b

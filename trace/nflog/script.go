@@ -112,3 +112,41 @@ func script(edits map[trace.Table][]string, most int) string {
 	}
 	return b.String()
 }
+
+// copies is how many of the plan's probes ask exactly what their rules do; each
+// of them stands directly in front of its rule. It is 0 where probes have to go
+// as well.
+func (p *Plan) copies() (n int) {
+	for _, edits := range p.edits {
+		for _, e := range edits {
+			if e.gone != nil {
+				return 0
+			}
+			if e.probe.isCopy() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// besideCopies is the iptables-restore input that carries the plan out but for
+// the copies that are taken care of. It comes before them: its positions are
+// those without.
+func (p *Plan) besideCopies(takenCareOf func(trace.Table, edit) bool) string {
+	rest := map[trace.Table][]string{}
+	for table, edits := range p.edits {
+		for _, e := range edits {
+			if !e.probe.isCopy() || !takenCareOf(table, e) {
+				rest[table] = append(rest[table], e.line())
+			}
+		}
+	}
+	return script(rest, math.MaxInt)
+}
+
+// isCopy says whether the probe has its rule's matches, all of them and no others.
+func (n *newProbe) isCopy() bool {
+	return n.own.at > 0 && !slices.ContainsFunc(n.own.parts, func(p part) bool { return !p.pure() }) &&
+		slices.Equal(n.match, sideEffectFree(n.own.parts))
+}

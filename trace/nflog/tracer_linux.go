@@ -21,7 +21,6 @@ import (
 	"packetwalk/trace"
 	"packetwalk/trace/filter"
 	"packetwalk/trace/ruleset"
-	"packetwalk/trace/xtables"
 )
 
 // Namespace is a place to trace: Do runs a function on an OS thread that is in
@@ -37,7 +36,8 @@ type Backend struct {
 	// "ip6tables-nft"); it is found on the PATH, with its -save and -restore
 	// beside it.
 	Command string
-	// byCommand says to change legacy tables with commands only.
+	// byCommand says to insert probes, and to delete those in legacy tables, with
+	// commands only.
 	byCommand bool
 }
 
@@ -106,6 +106,8 @@ type backend struct {
 	rules   ruleset.Ruleset // without probes
 	plan    *Plan
 	listing string // of a legacy backend, at the last look, without counters
+	// generation is that of nf_tables before the last look.
+	generation uint32
 }
 
 // firstGroup is where the search for a free NFLOG group begins: above the
@@ -171,36 +173,6 @@ func (t *Tracer) attach(ctx context.Context) error {
 	return nil
 }
 
-// insert puts the probes in place. In a ruleset that others change, the first
-// look of the watch sees whether they did so meanwhile.
-func (t *Tracer) insert(ctx context.Context) error {
-	const patience = 5
-	var err error
-	for range patience {
-		if _, err = t.reconcile(ctx); !errors.Is(err, xtables.ErrChanged) {
-			break
-		}
-	}
-	return err
-}
-
-// reconcile plans for what is there and carries the plans out. done says that
-// nothing was left to do.
-func (t *Tracer) reconcile(ctx context.Context) (done bool, err error) {
-	lock, err := t.lockLegacy(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer lock.Release()
-	if err := t.plan(ctx); err != nil {
-		return false, err
-	}
-	if t.inPlace() {
-		return true, nil
-	}
-	return false, t.carryOut(ctx, lock)
-}
-
 // plan looks at what the backends hold and plans their probes.
 func (t *Tracer) plan(ctx context.Context) error {
 	probes, next := map[int]trace.Probe{}, 0
@@ -210,6 +182,10 @@ func (t *Tracer) plan(ctx context.Context) error {
 		}
 	}
 	for _, b := range t.backends {
+		var err error
+		if b.generation, err = t.generation(); err != nil {
+			return err
+		}
 		if err := b.look(ctx, Subject{
 			Variant: b.variant, Tables: t.target.Tables, Run: t.run, Group: t.group, Next: next,
 			Careful: t.target.Careful, Filter: t.target.Filter,
@@ -274,49 +250,6 @@ func (b *backend) look(ctx context.Context, s Subject) error {
 	}
 	b.rules, b.plan = Visible(s.Rules), NewPlan(s)
 	return nil
-}
-
-// carryOut brings the probes in line with the plans. The lock is that under
-// which they were made.
-func (t *Tracer) carryOut(ctx context.Context, lock *xtables.Lock) error {
-	for _, b := range t.backends {
-		if b.plan.Empty() {
-			continue
-		}
-		if err := t.carryOutFor(ctx, b, lock); err != nil {
-			return fmt.Errorf("inserting probes: %w", err)
-		}
-	}
-	return nil
-}
-
-func (t *Tracer) carryOutFor(ctx context.Context, b *backend, lock *xtables.Lock) error {
-	var why error
-	if b.variant == trace.Legacy {
-		if why = b.editLegacy(lock); !errors.Is(why, xtables.ErrUnsupported) {
-			return why
-		}
-		lock.Release() // the command takes it itself
-	}
-	_, err := run(ctx, b.Command+"-restore", b.plan.Script(), "--noflush", "--wait")
-	if err != nil && strings.Contains(err.Error(), "Message too long") {
-		err = t.carryOutInPieces(ctx, b)
-	}
-	if err != nil {
-		return errors.Join(err, why)
-	}
-	return nil
-}
-
-// carryOutInPieces is for the root of a user namespace, who has no right to
-// large messages. The tables before the one that was too large are done: what
-// is left to do is planned anew.
-func (t *Tracer) carryOutInPieces(ctx context.Context, b *backend) error {
-	if err := t.plan(ctx); err != nil {
-		return err
-	}
-	_, err := run(ctx, b.Command+"-restore", b.plan.ScriptInPieces(), "--noflush", "--wait")
-	return err
 }
 
 // Node is the name of the traced namespace.

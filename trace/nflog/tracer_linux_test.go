@@ -5,9 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -339,19 +337,9 @@ func TestFailedAttachLeavesNothing(t *testing.T) {
 // and then fails, until it is asked to delete.
 func brokenRestore(t *testing.T, c lab.Commands) string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "iptables-broken")
-	for suffix, script := range map[string]string{
-		"":      "exec " + c.Iptables + " \"$@\"",
-		"-save": "exec " + c.Save + " \"$@\"",
-		"-restore": `input=$(cat)
-			case $input in *-D\ *) echo "$input" | exec ` + c.Restore + ` "$@";; esac
-			echo "$input" | sed -n '1,/^COMMIT/p' | ` + c.Restore + ` "$@"
-			echo out of order today >&2
-			exit 1`,
-	} {
-		if err := os.WriteFile(name+suffix, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return name
+	return withRestore(t, c.Iptables, `input=$(cat)
+		case $input in *-D\ *) echo "$input" | exec `+c.Restore+` "$@";; esac
+		echo "$input" | sed -n '1,/^COMMIT/p' | `+c.Restore+` "$@"
+		echo out of order today >&2
+		exit 1`)
 }
