@@ -1,8 +1,10 @@
 package nflog_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"packetwalk/lab"
 	"packetwalk/trace"
@@ -65,7 +67,10 @@ func counting(t *testing.T, l *lab.Lab, c lab.Commands) (check func()) {
 	t.Helper()
 	host := l.Node("host")
 	ask := func() {
-		if _, err := l.Send(t.Context(), "ask"); err != nil {
+		// An answer may be late where everything else goes on at the same time.
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if _, err := l.Send(ctx, "ask"); err != nil {
 			t.Error(err)
 		}
 	}
