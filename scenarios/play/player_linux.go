@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"packetwalk/lab"
@@ -38,8 +39,9 @@ type Player struct {
 	trace    *live.Trace
 	control  *lab.Control
 	walks    *book
-	changed  <-chan struct{}
+	changed  chan struct{} // has a token when something may have changed
 	stop     context.CancelFunc
+	watching sync.WaitGroup
 }
 
 // Start builds a scenario's lab and traces all of it. Call it in the sandbox.
@@ -52,18 +54,31 @@ func Start(ctx context.Context, s scenarios.Scenario, o Options) (*Player, error
 	if err != nil {
 		return nil, err
 	}
-	p := &Player{scenario: s, family: family(s.Topology), lab: l}
+	watching, stop := context.WithCancel(context.Background())
+	p := &Player{scenario: s, family: family(s.Topology), lab: l, changed: make(chan struct{}, 1), stop: stop}
 	if p.trace, err = live.Start(ctx, p.traceConfig(o)); err != nil {
+		stop()
 		return nil, errors.Join(err, l.Close())
 	}
 	p.walks = newBook(p.trace.Walks())
-	if p.control, err = l.Control(lab.ControlOptions{Scenario: s.Name, Probes: p.trace}); err != nil {
+	p.watching.Go(func() {
+		for range l.Changed(watching, o.Report) {
+			p.nudge()
+		}
+	})
+	options := lab.ControlOptions{Scenario: s.Name, Probes: p.trace, Changed: func(string) { p.nudge() }}
+	if p.control, err = l.Control(options); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	watching, stop := context.WithCancel(context.Background())
-	p.stop = stop
-	p.changed = l.Changed(watching, o.Report)
 	return p, nil
+}
+
+// nudge notes that something may have changed in the lab.
+func (p *Player) nudge() {
+	select {
+	case p.changed <- struct{}{}:
+	default: // it is noted already
+	}
 }
 
 // family is that of the first client's request.
@@ -121,9 +136,8 @@ func (p *Player) Close() error {
 		}
 	}()
 	var err error
-	if p.stop != nil {
-		p.stop()
-	}
+	p.stop()
+	p.watching.Wait()
 	if p.control != nil {
 		err = p.control.Close()
 	}

@@ -136,10 +136,7 @@ func (s *Session) loop(ctx context.Context) {
 			return
 		case a := <-s.actions:
 			s.act(ctx, func(ctx context.Context) error { return s.carryOut(ctx, a) })
-		case _, open := <-s.stage.Changed():
-			if !open {
-				return
-			}
+		case <-s.stage.Changed():
 			s.act(ctx, s.noticed)
 		case <-s.stage.Walked():
 			if s.state.Phase == Working && len(s.step().Goal.Send) == 0 {

@@ -16,15 +16,15 @@ import (
 // around plans the probes around a rule whose matches must not run twice: those
 // directly in front of it, and those directly behind. What may be asked twice
 // narrows them down: a packet that fails it cannot match, and costs no event.
-func (p *Plan) around(rule trace.Probe, parts []part) (before, behind []wanted) {
-	match := sideEffectFree(parts)
+func (p *Plan) around(rule trace.Probe, own own) (before, behind []wanted) {
+	match := sideEffectFree(own.parts)
 	rule.Asked = p.subject.Ask && !rule.Verdict.Leaves()
-	before = []wanted{{as(rule, trace.Reach), match}}
+	before = []wanted{{as(rule, trace.Reach), match, own}}
 	if rule.Asked {
-		before = append(before, wanted{as(rule, trace.Ask), sideEffectFree(withoutComments(parts))})
+		before = append(before, wanted{as(rule, trace.Ask), sideEffectFree(withoutComments(own.parts)), own})
 	}
 	if tells(rule) {
-		behind = []wanted{{as(rule, trace.Passed), match}}
+		behind = []wanted{{as(rule, trace.Passed), match, own}}
 	}
 	return before, behind
 }

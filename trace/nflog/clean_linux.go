@@ -7,6 +7,7 @@ import (
 
 	"packetwalk/trace"
 	"packetwalk/trace/ruleset"
+	"packetwalk/trace/xtables"
 )
 
 // Leftover is a run whose probes are still there though nobody reads them.
@@ -46,7 +47,7 @@ func leftovers(ctx context.Context, backends []Backend) ([]Leftover, error) {
 	var found []Leftover
 	alive := map[string]bool{}
 	for _, b := range backends {
-		rules, _, err := readRules(ctx, b.Command, trace.Tables())
+		rules, err := b.settled(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -64,6 +65,24 @@ func leftovers(ctx context.Context, backends []Backend) ([]Leftover, error) {
 	}
 	// Probes that log to no group are as dead or alive as those of their run that do.
 	return slices.DeleteFunc(found, func(l Leftover) bool { return alive[l.Run] }), nil
+}
+
+// settled reads the backend's ruleset. In the legacy tables a tracer that was
+// killed may still have an edit under way, which goes on under the lock.
+func (b Backend) settled(ctx context.Context) (ruleset.Ruleset, error) {
+	variant, err := variantOf(b.Command)
+	if err != nil {
+		return ruleset.Ruleset{}, err
+	}
+	if variant == trace.Legacy {
+		lock, err := xtables.TakeLock(ctx)
+		if err != nil {
+			return ruleset.Ruleset{}, err
+		}
+		defer lock.Release()
+	}
+	rules, _, err := readRules(ctx, b.Command, trace.Tables())
+	return rules, err
 }
 
 // probeGroup is the NFLOG group of a probe, if it has one; iptables-save leaves group 0 out.

@@ -33,5 +33,5 @@ func (p *Plan) counting(base trace.Probe, head []wanted) []wanted {
 	}
 	tally := as(base, trace.Tally)
 	tally.Counts = -1
-	return append(slices.Clone(head), wanted{tally, []string{"-i", trace.Loopback}})
+	return append(slices.Clone(head), wanted{probe: tally, match: []string{"-i", trace.Loopback}})
 }

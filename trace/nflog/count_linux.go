@@ -11,6 +11,7 @@ import (
 
 	"packetwalk/trace"
 	"packetwalk/trace/ruleset"
+	"packetwalk/trace/xtables"
 )
 
 // Packets counts the packets that have begun their way through the namespace
@@ -71,6 +72,12 @@ func (t *Tracer) readCounters(ctx context.Context) error {
 func (b *backend) counters(ctx context.Context, table trace.Table) (map[Prefix]uint64, error) {
 	counters := map[Prefix]uint64{}
 	if b.variant == trace.Legacy {
+		// While somebody replaces the table its counters begin at 0.
+		lock, err := xtables.TakeLock(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer lock.Release()
 		text, err := run(ctx, b.Command+"-save", "", "-c", "-t", string(table))
 		if err != nil {
 			return nil, err
@@ -104,51 +111,23 @@ func (b *backend) counters(ctx context.Context, table trace.Table) (map[Prefix]u
 // readCounter reads the packets of the counter expression that iptables-nft puts
 // into each of its rules, from a dumped rule.
 func readCounter(rule []byte) (packets uint64, err error) {
-	ad, err := netlink.NewAttributeDecoder(rule)
+	r, err := readRule(rule)
 	if err != nil {
 		return 0, err
 	}
-	ad.ByteOrder = binary.BigEndian
-	for ad.Next() {
-		if ad.Type() != unix.NFTA_RULE_EXPRESSIONS {
+	for _, e := range r.expressions {
+		if expressionName(e) != "counter" {
 			continue
 		}
-		ad.Nested(func(list *netlink.AttributeDecoder) error {
-			for list.Next() {
-				list.Nested(func(expr *netlink.AttributeDecoder) error {
-					n, ok := counterOf(expr)
-					if ok {
-						packets = n
-					}
-					return nil
-				})
-			}
-			return nil
-		})
-	}
-	return packets, ad.Err()
-}
-
-// counterOf reads an expression where it is a counter.
-func counterOf(expr *netlink.AttributeDecoder) (packets uint64, ok bool) {
-	name := ""
-	for expr.Next() {
-		switch expr.Type() {
-		case unix.NFTA_EXPR_NAME:
-			name = expr.String()
-		case unix.NFTA_EXPR_DATA:
-			if name != "counter" {
-				continue
-			}
-			expr.Nested(func(data *netlink.AttributeDecoder) error {
-				for data.Next() {
-					if data.Type() == unix.NFTA_COUNTER_PACKETS {
-						packets, ok = data.Uint64(), true
-					}
-				}
-				return nil
-			})
+		data, err := attribute(e, unix.NFTA_EXPR_DATA)
+		if err != nil {
+			return 0, err
 		}
+		count, err := attribute(data, unix.NFTA_COUNTER_PACKETS)
+		if err != nil || len(count) != 8 {
+			return 0, errors.Join(fmt.Errorf("reading a counter of nf_tables: %d bytes", len(count)), err)
+		}
+		packets = binary.BigEndian.Uint64(count)
 	}
-	return packets, ok
+	return packets, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/mdlayher/netlink"
@@ -13,6 +14,7 @@ import (
 
 	"packetwalk/trace"
 	"packetwalk/trace/ruleset"
+	"packetwalk/trace/xtables"
 )
 
 // run executes a command of the iptables family in the network namespace of
@@ -108,6 +110,9 @@ func (b Backend) removeProbes(ctx context.Context, ofRun func(run string) bool) 
 	if variant == trace.NFTables {
 		return deleteByHandle(b.Family, ofRun)
 	}
+	if err = b.deleteFromLegacy(ctx, ofRun); !errors.Is(err, xtables.ErrUnsupported) {
+		return err
+	}
 	// Somebody else may change the rules between the look and the deletion,
 	// which then fails as a whole.
 	const patience = 5
@@ -135,8 +140,14 @@ func (b Backend) removeBySpecification(ctx context.Context, ofRun func(run strin
 	return err == nil, err
 }
 
-// deleteByHandle deletes the probes of some runs from nf_tables, in one
-// transaction, and then the chains and tables that were made for them.
+// deletions is how many rules are deleted in one transaction. The kernel finds
+// a rule by walking its chain from the beginning, past those that the same
+// transaction has deleted already. Packets may pass between two transactions:
+// some of the probes report them, and to them that makes no difference.
+const deletions = 1000
+
+// deleteByHandle deletes the probes of some runs from nf_tables, and then the
+// chains and tables that were made for them.
 func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
 	probes, err := listProbes(family)
 	if err != nil {
@@ -159,57 +170,30 @@ func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
 			made[p.table][p.chain] = p.prefix.Origin
 		}
 	}
-	if err := errors.Join(deleteAll(requests), keepPolicies(family, made)); err != nil {
+	var errs []error
+	for some := range slices.Chunk(requests, deletions) {
+		errs = append(errs, deleteAll(some))
+	}
+	if err := errors.Join(append(errs, keepPolicies(family, made))...); err != nil {
 		return err
 	}
 	return deleteAll(deleteRequests(nftFamily(family), made))
 }
 
-// attachedProbe is a probe found in nf_tables.
-type attachedProbe struct {
-	table  trace.Table
-	chain  string
-	handle []byte // as the kernel writes it
-	prefix Prefix
-}
-
 // listProbes finds the probes of every run in nf_tables. It reads the kernel's
-// dump without taking rules apart, since other people's rules may hold
+// dump without taking matches apart, since other people's rules may hold
 // expressions that no library knows.
-func listProbes(family trace.Family) ([]attachedProbe, error) {
-	var probes []attachedProbe
+func listProbes(family trace.Family) ([]listedRule, error) {
+	var probes []listedRule
 	err := dumpRules(family, func(rule []byte) error {
 		prefix, ok := findPrefix(rule)
 		if !ok {
 			return nil
 		}
-		p, err := readRule(rule)
-		if err != nil {
-			return fmt.Errorf("reading an nf_tables rule: %w", err)
-		}
-		p.prefix = prefix
-		probes = append(probes, p)
-		return nil
+		r, err := readRule(rule)
+		r.prefix = prefix
+		probes = append(probes, r)
+		return err
 	})
 	return probes, err
-}
-
-// readRule reads table, chain and handle of a dumped rule.
-func readRule(data []byte) (attachedProbe, error) {
-	ad, err := netlink.NewAttributeDecoder(data)
-	if err != nil {
-		return attachedProbe{}, err
-	}
-	var p attachedProbe
-	for ad.Next() {
-		switch ad.Type() {
-		case unix.NFTA_RULE_TABLE:
-			p.table = trace.Table(ad.String())
-		case unix.NFTA_RULE_CHAIN:
-			p.chain = ad.String()
-		case unix.NFTA_RULE_HANDLE:
-			p.handle = ad.Bytes()
-		}
-	}
-	return p, ad.Err()
 }

@@ -112,3 +112,62 @@ func dumpError(data []byte) error {
 	}
 	return unix.Errno(-int32(binary.NativeEndian.Uint32(data)))
 }
+
+// listedRule is a rule as nf_tables lists it.
+type listedRule struct {
+	table       trace.Table
+	chain       string
+	handle      []byte   // as the kernel writes it
+	expressions [][]byte // each with its name and data
+	prefix      Prefix   // of a probe
+}
+
+// listRules lists the rules of every chain, in their order.
+func listRules(family trace.Family) (map[place][]listedRule, error) {
+	all := map[place][]listedRule{}
+	err := dumpRules(family, func(data []byte) error {
+		r, err := readRule(data)
+		at := place{r.table, r.chain}
+		all[at] = append(all[at], r)
+		return err
+	})
+	return all, err
+}
+
+func readRule(data []byte) (r listedRule, err error) {
+	ad, err := netlink.NewAttributeDecoder(data)
+	if err != nil {
+		return r, fmt.Errorf("reading an nf_tables rule: %w", err)
+	}
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.NFTA_RULE_TABLE:
+			r.table = trace.Table(ad.String())
+		case unix.NFTA_RULE_CHAIN:
+			r.chain = ad.String()
+		case unix.NFTA_RULE_HANDLE:
+			r.handle = ad.Bytes()
+		case unix.NFTA_RULE_EXPRESSIONS:
+			ad.Nested(func(list *netlink.AttributeDecoder) error {
+				for list.Next() {
+					r.expressions = append(r.expressions, list.Bytes())
+				}
+				return nil
+			})
+		}
+	}
+	if err := ad.Err(); err != nil {
+		return r, fmt.Errorf("reading an nf_tables rule: %w", err)
+	}
+	return r, nil
+}
+
+// expressionName is the name of an expression; empty where it has none.
+func expressionName(e []byte) string {
+	attrs, err := netlink.UnmarshalAttributes(e)
+	if err != nil || len(attrs) == 0 || attrs[0].Type != unix.NFTA_EXPR_NAME {
+		return ""
+	}
+	name, _, _ := bytes.Cut(attrs[0].Data, []byte{0})
+	return string(name)
+}

@@ -26,7 +26,7 @@ func findProbe(rule []byte) (prefix Prefix, asks, ok bool) {
 	name, data, err := lastExpression(rule)
 	switch {
 	case err != nil:
-	case logs(name, data):
+	case logsToGroup(name, data):
 		prefix, ok = prefixIn(data)
 	case switchesTraceOn(name, data):
 		asks = true
@@ -47,24 +47,13 @@ func prefixIn(data []byte) (Prefix, bool) {
 
 // lastExpression is the name and the attributes of a dumped rule's last expression.
 func lastExpression(rule []byte) (name string, data []byte, err error) {
-	list, err := attribute(rule, unix.NFTA_RULE_EXPRESSIONS)
-	if err != nil {
+	r, err := readRule(rule)
+	if err != nil || len(r.expressions) == 0 {
 		return "", nil, err
 	}
-	expressions, err := netlink.NewAttributeDecoder(list)
-	if err != nil {
-		return "", nil, err
-	}
-	var last []byte
-	for expressions.Next() {
-		last = expressions.Bytes()
-	}
-	named, err := attribute(last, unix.NFTA_EXPR_NAME)
-	if err != nil {
-		return "", nil, err
-	}
+	last := r.expressions[len(r.expressions)-1]
 	data, err = attribute(last, unix.NFTA_EXPR_DATA)
-	return string(bytes.TrimRight(named, "\x00")), data, err
+	return expressionName(last), data, err
 }
 
 // attribute is the content of the attribute of a type; nil where there is none.
@@ -85,10 +74,14 @@ func attribute(attributes []byte, typ uint16) ([]byte, error) {
 // (net/netfilter/nft_compat.c).
 const compat = "target"
 
-// logs says whether an expression is NFLOG: nf_tables' own, which newer
-// versions of iptables use, or that of x_tables.
-func logs(name string, data []byte) bool {
-	return name == "log" || name == compat && bytes.Contains(data, []byte("NFLOG\x00"))
+// logsToGroup says whether an expression is NFLOG: nf_tables' own, which newer
+// versions of iptables use and which without a group is LOG, or that of x_tables.
+func logsToGroup(name string, data []byte) bool {
+	if name != "log" {
+		return name == compat && bytes.Contains(data, []byte("NFLOG\x00"))
+	}
+	group, err := attribute(data, unix.NFTA_LOG_GROUP)
+	return err == nil && group != nil
 }
 
 // switchesTraceOn says whether an expression is TRACE: meta nftrace set 1, as

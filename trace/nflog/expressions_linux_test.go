@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// expression is an expression of a dumped rule.
-func expression(name string, attributes ...netlink.Attribute) func(*netlink.AttributeEncoder) error {
+// dumpedExpression is an expression of a dumped rule.
+func dumpedExpression(name string, attributes ...netlink.Attribute) func(*netlink.AttributeEncoder) error {
 	return func(ae *netlink.AttributeEncoder) error {
 		ae.String(unix.NFTA_EXPR_NAME, name)
 		data, err := netlink.MarshalAttributes(attributes)
@@ -41,25 +41,30 @@ func dumped(t testing.TB, comment string, expressions ...func(*netlink.Attribute
 
 // The kinds of expression that rules of the tests are made of.
 func commentMatch(text string) func(*netlink.AttributeEncoder) error {
-	return expression("match", netlink.Attribute{Type: unix.NFTA_MATCH_NAME, Data: []byte("comment\x00")},
+	return dumpedExpression("match", netlink.Attribute{Type: unix.NFTA_MATCH_NAME, Data: []byte("comment\x00")},
 		netlink.Attribute{Type: unix.NFTA_MATCH_INFO, Data: append([]byte(text), make([]byte, 16)...)})
 }
 
 func logTo(prefix string) func(*netlink.AttributeEncoder) error {
-	return expression("log", netlink.Attribute{Type: unix.NFTA_LOG_PREFIX, Data: append([]byte(prefix), 0)})
+	return dumpedExpression("log", netlink.Attribute{Type: unix.NFTA_LOG_GROUP, Data: []byte{0x4e, 0x20}},
+		netlink.Attribute{Type: unix.NFTA_LOG_PREFIX, Data: append([]byte(prefix), 0)})
+}
+
+func logOnly(prefix string) func(*netlink.AttributeEncoder) error {
+	return dumpedExpression("log", netlink.Attribute{Type: unix.NFTA_LOG_PREFIX, Data: append([]byte(prefix), 0)})
 }
 
 func compatTarget(name, info string) func(*netlink.AttributeEncoder) error {
-	return expression("target", netlink.Attribute{Type: unix.NFTA_TARGET_NAME, Data: append([]byte(name), 0)},
+	return dumpedExpression("target", netlink.Attribute{Type: unix.NFTA_TARGET_NAME, Data: append([]byte(name), 0)},
 		netlink.Attribute{Type: unix.NFTA_TARGET_INFO, Data: append([]byte(info), 0)})
 }
 
 var (
-	traceOn = expression("meta", netlink.Attribute{Type: unix.NFTA_META_KEY, Data: []byte{0, 0, 0, unix.NFT_META_NFTRACE}},
+	traceOn = dumpedExpression("meta", netlink.Attribute{Type: unix.NFTA_META_KEY, Data: []byte{0, 0, 0, unix.NFT_META_NFTRACE}},
 		netlink.Attribute{Type: unix.NFTA_META_SREG, Data: []byte{0, 0, 0, 9}})
-	setMark = expression("meta", netlink.Attribute{Type: unix.NFTA_META_KEY, Data: []byte{0, 0, 0, unix.NFT_META_MARK}},
+	setMark = dumpedExpression("meta", netlink.Attribute{Type: unix.NFTA_META_KEY, Data: []byte{0, 0, 0, unix.NFT_META_MARK}},
 		netlink.Attribute{Type: unix.NFTA_META_SREG, Data: []byte{0, 0, 0, 9}})
-	accept = expression("immediate")
+	accept = dumpedExpression("immediate")
 )
 
 func TestFindProbe(t *testing.T) {
@@ -79,6 +84,7 @@ func TestFindProbe(t *testing.T) {
 		"somebody's rule with the comment": {dumped(t, ours, commentMatch(ours), accept), false, false},
 		"somebody's mark with the comment": {dumped(t, ours, commentMatch(ours), setMark), false, false},
 		"another target with the prefix":   {dumped(t, "", compatTarget("LOG", ours)), false, false},
+		"a log to no group":                {dumped(t, "", logOnly(ours)), false, false},
 		"no expression":                    {dumped(t, ours), false, false},
 	} {
 		prefix, asks, ok := findProbe(c.rule)

@@ -1,16 +1,15 @@
 package nflog
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"packetwalk/trace"
 	"packetwalk/trace/nftrace"
+	"packetwalk/trace/xtables"
 )
 
 // inquiry is the part of a tracer that listens to the kernel's trace, for what
@@ -28,21 +27,17 @@ type inquiry struct {
 
 // mayAsk says whether a plan for the backend may have Ask probes.
 func (t *Tracer) mayAsk(b *backend) bool {
-	return b.variant == trace.NFTables && !t.inquiry.impossible && !legacyTables(b.Family)
+	return b.variant == trace.NFTables && !t.inquiry.impossible && !hasLegacyTables(b.Family)
 }
 
-// legacyTables says whether packets of a family pass legacy tables too. For a
+// hasLegacyTables says whether packets of a family pass legacy tables too. For a
 // packet that is traced, these write every rule that it matches into the
 // kernel's log (trace_packet in net/ipv4/netfilter/ip_tables.c). Where that
 // cannot be known there is nothing to fear: it takes less than the root of the
 // machine to be refused, and its namespaces do not reach that log.
-func legacyTables(f trace.Family) bool {
-	names := "ip_tables_names"
-	if f == trace.IPv6 {
-		names = "ip6_tables_names"
-	}
-	text, err := os.ReadFile("/proc/thread-self/net/" + names)
-	return err == nil && len(bytes.TrimSpace(text)) > 0
+func hasLegacyTables(f trace.Family) bool {
+	names, err := xtables.Names(f)
+	return err == nil && len(names) > 0
 }
 
 // asks says whether a plan has Ask probes.

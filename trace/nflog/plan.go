@@ -4,11 +4,7 @@
 package nflog
 
 import (
-	"fmt"
-	"math"
 	"slices"
-	"strconv"
-	"strings"
 
 	"packetwalk/trace"
 	"packetwalk/trace/filter"
@@ -93,8 +89,8 @@ type Plan struct {
 	conntrack bool
 	// narrow says whether the filter leaves packets out.
 	narrow bool
-	// edits are the iptables-restore lines of each table, in the order in which they have to run.
-	edits map[trace.Table][]string
+	// edits are those of each table, in the order in which iptables-restore has to do them.
+	edits map[trace.Table][]edit
 }
 
 // NewPlan plans probes for every chain of every table, those tables and base
@@ -103,7 +99,7 @@ type Plan struct {
 func NewPlan(s Subject) *Plan {
 	p := &Plan{
 		Probes: map[int]trace.Probe{}, Matches: map[int]string{}, Next: s.Next, subject: s,
-		edits:     map[trace.Table][]string{},
+		edits:     map[trace.Table][]edit{},
 		conntrack: !s.Careful || TracksConnections(s.Rules),
 		narrow:    s.Filter.String() != "",
 	}
@@ -170,6 +166,13 @@ func withBaseChains(table trace.Table, chains []ruleset.Chain) []ruleset.Chain {
 type wanted struct {
 	probe trace.Probe
 	match []string
+	own   own
+}
+
+// own is what a probe's matches have of those of the rule that it stands at.
+type own struct {
+	at    int // the rule's position, counted from 1 with all probes; 0 for no rule
+	parts []part
 }
 
 // gap is the room between two rules of a chain, and what stands in it.
@@ -186,6 +189,7 @@ type gap struct {
 // placed is a probe of this run that stands in the ruleset.
 type placed struct {
 	id   int
+	at   int // its position, counted from 1 with all probes
 	rule ruleset.Rule
 }
 
@@ -205,16 +209,17 @@ func (p *Plan) chain(table trace.Table, c ruleset.Chain, isChain map[string]bool
 		probe.Rule, probe.Text = number, r.Text
 		probe.Verdict, probe.Target = effect(r, isChain[r.Target])
 		parts := parts(r)
+		own := own{gaps[number-1].end, parts}
 		if repeatable(parts) {
-			gaps[number-1].tail = []wanted{{as(probe, trace.Match), sideEffectFree(parts)}}
+			gaps[number-1].tail = []wanted{{as(probe, trace.Match), sideEffectFree(parts), own}}
 		} else {
-			before, behind := p.around(probe, parts)
+			before, behind := p.around(probe, own)
 			gaps[number-1].tail = before
 			gaps[number].head = append(gaps[number].head, behind...)
 		}
 	}
 	if last > 0 {
-		gaps[last].tail = []wanted{{as(base, trace.End), nil}}
+		gaps[last].tail = []wanted{{probe: as(base, trace.End)}}
 	}
 	// From the end to the beginning, so that an edit never moves what is still to come.
 	for i := last; i >= 0; i-- {
@@ -235,7 +240,7 @@ func (p *Plan) gaps(c ruleset.Chain) []gap {
 		prefix, ok := probePrefix(r)
 		switch {
 		case ok && prefix.Run == p.subject.Run:
-			at.ours = append(at.ours, placed{prefix.Probe, r})
+			at.ours = append(at.ours, placed{prefix.Probe, i + 1, r})
 		case !ok:
 			at.end = i + 1
 			gaps = append(gaps, gap{begin: i + 1})
@@ -252,21 +257,20 @@ func (p *Plan) fill(base trace.Probe, g gap, last bool) {
 	if p.keep(g.ours, append(slices.Clone(g.head), g.tail...)) {
 		return
 	}
-	chain := ruleset.Join([]string{base.Chain})
 	if last {
 		for _, w := range g.tail {
-			p.edit(base.Table, "-A "+chain+" "+p.add(base, w))
+			p.edit(base, edit{probe: p.add(base, w)})
 		}
 	} else {
 		for _, w := range slices.Backward(g.tail) {
-			p.edit(base.Table, fmt.Sprintf("-I %s %d %s", chain, g.end, p.add(base, w)))
+			p.edit(base, edit{at: g.end, probe: p.add(base, w)})
 		}
 	}
 	for _, w := range slices.Backward(g.head) {
-		p.edit(base.Table, fmt.Sprintf("-I %s %d %s", chain, g.begin+1, p.add(base, w)))
+		p.edit(base, edit{at: g.begin + 1, probe: p.add(base, w)})
 	}
 	for _, o := range g.ours {
-		p.edit(base.Table, deletion(o.rule))
+		p.edit(base, edit{at: o.at, gone: &o.rule})
 	}
 }
 
@@ -285,7 +289,7 @@ func (p *Plan) filtered(all []wanted) []wanted {
 			use = filter.InNAT
 		}
 		for _, match := range p.subject.Filter.Narrow(use, w.match) {
-			out = append(out, wanted{w.probe, match})
+			out = append(out, wanted{w.probe, match, w.own})
 		}
 	}
 	return out
@@ -312,17 +316,15 @@ func (p *Plan) mean(id int, w wanted) {
 	p.Probes[id], p.Matches[id] = w.probe, ruleset.Join(w.match)
 }
 
-// add numbers a new probe and returns its rule, without a chain.
-func (p *Plan) add(base trace.Probe, w wanted) string {
+// add numbers a new probe and returns it as a rule.
+func (p *Plan) add(base trace.Probe, w wanted) *newProbe {
 	id := p.Next
 	p.Next++
 	p.mean(id, w)
-	prefix := Prefix{p.subject.Run, id, p.origin(base)}.String()
-	words := []string{"-j", "NFLOG", "--nflog-group", strconv.Itoa(int(p.subject.Group)), "--nflog-prefix", prefix}
-	if w.probe.Kind == trace.Ask {
-		words = []string{"-m", "comment", "--comment", prefix, "-j", "TRACE"}
+	return &newProbe{
+		kind: w.probe.Kind, match: w.match, own: w.own, group: p.subject.Group,
+		prefix: Prefix{p.subject.Run, id, p.origin(base)}.String(),
 	}
-	return ruleset.Join(append(slices.Clone(w.match), words...))
 }
 
 // origin says what comes into being for a probe.
@@ -333,67 +335,9 @@ func (p *Plan) origin(base trace.Probe) Origin {
 	return p.subject.Present.origin(base.Table, base.Chain)
 }
 
-func (p *Plan) edit(table trace.Table, line string) {
-	p.edits[table] = append(p.edits[table], line)
-}
-
-// deletion is the iptables-restore line that deletes a rule by its specification.
-func deletion(r ruleset.Rule) string { return "-D" + strings.TrimPrefix(r.Text, "-A") }
-
-// Script is the iptables-restore --noflush input that carries the plan out, one
-// transaction a table.
-func (p *Plan) Script() string { return script(p.edits, math.MaxInt) }
-
-// piece is how many lines of a script fit into a message of an ordinary user
-// (net.core.wmem_max is 212,992 bytes unless somebody has changed it).
-const piece = 200
-
-// ScriptInPieces is Script as transactions that are small enough for the socket
-// of an ordinary user.
-func (p *Plan) ScriptInPieces() string { return script(p.edits, piece) }
-
-// Removal is the iptables-restore --noflush input that deletes the probes of
-// some runs from a ruleset, by their specification.
-func Removal(rules ruleset.Ruleset, ofRun func(run string) bool) string {
-	edits := map[trace.Table][]string{}
-	eachProbe(rules, func(at place, r ruleset.Rule, p Prefix) {
-		if ofRun(p.Run) {
-			edits[at.table] = append(edits[at.table], deletion(r))
-		}
-	})
-	return script(edits, math.MaxInt)
-}
-
-// place is where a rule stands.
-type place struct {
-	table trace.Table
-	chain string
-}
-
-// eachProbe calls f with every rule that is a probe of some run.
-func eachProbe(rules ruleset.Ruleset, f func(place, ruleset.Rule, Prefix)) {
-	for _, t := range rules.Tables {
-		for _, c := range t.Chains {
-			for _, r := range c.Rules {
-				if p, ok := probePrefix(r); ok {
-					f(place{t.Name, c.Name}, r, p)
-				}
-			}
-		}
-	}
-}
-
-// script writes edits as iptables-restore input, at most so many to a transaction.
-func script(edits map[trace.Table][]string, most int) string {
-	var b strings.Builder
-	for _, t := range trace.Tables() {
-		for lines := edits[t]; len(lines) > 0; {
-			n := min(most, len(lines))
-			fmt.Fprintf(&b, "*%s\n%s\nCOMMIT\n", t, strings.Join(lines[:n], "\n"))
-			lines = lines[n:]
-		}
-	}
-	return b.String()
+func (p *Plan) edit(base trace.Probe, e edit) {
+	e.chain = base.Chain
+	p.edits[base.Table] = append(p.edits[base.Table], e)
 }
 
 // ctProbes are the matches that tell the conntrack state and, where it can be
@@ -422,12 +366,12 @@ func (p *Plan) enter(base trace.Probe, empty bool) []wanted {
 	hook, _ := trace.HookOf(probe.Chain)
 	states := p.conntrack && probe.Table == trace.Mangle && probe.Base() && (hook == trace.Prerouting || hook == trace.Output)
 	if !states {
-		return []wanted{{probe, nil}}
+		return []wanted{{probe: probe}}
 	}
 	var all []wanted
 	for _, ct := range ctProbes {
 		probe.CTState, probe.Direction = ct.state, ct.direction
-		all = append(all, wanted{probe, append([]string{"-m", "conntrack"}, ct.match...)})
+		all = append(all, wanted{probe: probe, match: append([]string{"-m", "conntrack"}, ct.match...)})
 	}
 	return all
 }

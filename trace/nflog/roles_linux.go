@@ -30,7 +30,7 @@ type roleList struct {
 func (l *roleList) add(rule []byte) error {
 	r, err := readRule(rule)
 	if err != nil {
-		return fmt.Errorf("reading an nf_tables rule: %w", err)
+		return err
 	}
 	if len(r.handle) != 8 {
 		return fmt.Errorf("reading an nf_tables rule of %s/%s: its handle has %d bytes", r.table, r.chain, len(r.handle))

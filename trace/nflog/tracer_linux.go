@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -36,6 +35,9 @@ type Backend struct {
 	// "ip6tables-nft"); it is found on the PATH, with its -save and -restore
 	// beside it.
 	Command string
+	// byCommand says to insert probes, and to delete those in legacy tables, with
+	// commands only.
+	byCommand bool
 }
 
 // Target is one network namespace to trace.
@@ -118,6 +120,8 @@ type backend struct {
 	rules   ruleset.Ruleset // without probes
 	plan    *Plan
 	listing string // of a legacy backend, at the last look, without counters
+	// generation is that of nf_tables before the last look.
+	generation uint32
 }
 
 // NewRun makes a name for a trace that no other trace is likely to have.
@@ -181,18 +185,6 @@ func (t *Tracer) attach(ctx context.Context) error {
 	return nil
 }
 
-// insert puts the probes in place. In a ruleset that others change, the first
-// look of the watch sees whether they did so meanwhile.
-func (t *Tracer) insert(ctx context.Context) error {
-	if err := t.plan(ctx); err != nil {
-		return err
-	}
-	if err := t.carryOut(ctx); err != nil {
-		return err
-	}
-	return t.learnRoles()
-}
-
 // plan looks at what the backends hold and plans their probes.
 func (t *Tracer) plan(ctx context.Context) error {
 	if err := t.planProbes(ctx); err != nil || t.inquire() {
@@ -209,6 +201,10 @@ func (t *Tracer) planProbes(ctx context.Context) error {
 		}
 	}
 	for _, b := range t.backends {
+		var err error
+		if b.generation, err = t.generation(); err != nil {
+			return err
+		}
 		if err := b.look(ctx, Subject{
 			Variant: b.variant, Tables: t.target.Tables, Run: t.run, Group: t.group, Next: next,
 			Careful: t.target.Careful, Ask: t.mayAsk(b), Filter: t.target.Filter, Count: t.target.Count,
@@ -273,34 +269,6 @@ func (b *backend) look(ctx context.Context, s Subject) error {
 	}
 	b.rules, b.plan = Visible(s.Rules), NewPlan(s)
 	return nil
-}
-
-// carryOut brings the probes in line with the plans.
-func (t *Tracer) carryOut(ctx context.Context) error {
-	for _, b := range t.backends {
-		if b.plan.Empty() {
-			continue
-		}
-		_, err := run(ctx, b.Command+"-restore", b.plan.Script(), "--noflush", "--wait")
-		if err != nil && strings.Contains(err.Error(), "Message too long") {
-			err = t.carryOutInPieces(ctx, b)
-		}
-		if err != nil {
-			return fmt.Errorf("inserting probes: %w", err)
-		}
-	}
-	return nil
-}
-
-// carryOutInPieces is for the root of a user namespace, who has no right to
-// large messages. The tables before the one that was too large are done: what
-// is left to do is planned anew.
-func (t *Tracer) carryOutInPieces(ctx context.Context, b *backend) error {
-	if err := t.plan(ctx); err != nil {
-		return err
-	}
-	_, err := run(ctx, b.Command+"-restore", b.plan.ScriptInPieces(), "--noflush", "--wait")
-	return err
 }
 
 // Node is the name of the traced namespace.

@@ -66,18 +66,15 @@ func (t *Tracer) settle(ctx context.Context) error {
 	const patience = 5
 	var err error
 	for range patience {
-		if err = t.plan(ctx); err != nil {
-			return err
-		}
-		if t.inPlace() {
+		// An edit may name a rule that somebody has deleted since the look: the
+		// next plan knows.
+		var done bool
+		if done, err = t.reconcile(ctx); done {
 			if err = t.learnRoles(); err == nil {
 				return nil
 			}
 			break
 		}
-		// An edit may name a rule that somebody has deleted since the look: the
-		// next plan knows.
-		err = t.carryOut(ctx)
 	}
 	t.seen = 0
 	return err

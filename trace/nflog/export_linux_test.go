@@ -1,0 +1,7 @@
+package nflog
+
+// ByCommand is the backend as it is where nothing but iptables' own commands works.
+func (b Backend) ByCommand() Backend {
+	b.byCommand = true
+	return b
+}
