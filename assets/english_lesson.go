@@ -8,7 +8,7 @@ func englishLesson() Lesson {
 		GoalOpen: "The goal is not reached yet. n goes on all the same.", AllDone: "That was the last step. q quits, b goes back.",
 		Question: "Question", Walked: "What happened", After: "Afterwards", Goal: "Goal", Solution: "Solution",
 		Hint: "Hint {n}: {text}", HintsLeft: "Hints left: {n}, with {key}",
-		ExitCode: "exit code {code}", Meant: "exit code {code}, as expected",
+		ExitCode: "exit code {code}", Meant: "exit code {code}, as expected", Omitted: "… and {n} more bytes that are not shown",
 		Right: "Right", Wrong: "Not quite", RightIs: "Right is {n}: {text}", NotAnswered: "You gave no answer.",
 		Reached: "reached", NotReached: "not reached yet", GoalState: "Goal: {state}",
 		Status: "{request}: status {status}, {bytes} bytes, after {rtt}", Answered: "{request}: {bytes} bytes back, after {rtt}",

@@ -14,6 +14,8 @@ type Lesson struct {
 	Hint, HintsLeft string
 	// ExitCode is said of a command that failed, Meant where it was meant to.
 	ExitCode, Meant string
+	// Omitted says how many bytes of output were too many to keep.
+	Omitted string
 	// The answer to the question.
 	Right, Wrong, RightIs, NotAnswered string
 	// The goal.

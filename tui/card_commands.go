@@ -29,6 +29,9 @@ func (p cardPanel) command(r play.Ran, w int) []line {
 	m := p.w.m.Lesson
 	lines := typed(r.Command, w)
 	lines = append(lines, preformatted(outputLines(r.Output), w, plainLook)...)
+	if r.Omitted > 0 {
+		lines = append(lines, wrapped(fill(m.Omitted, "n", itoa(int(r.Omitted))), w, 0, warningLook)...)
+	}
 	switch {
 	case !r.Done:
 		return append(lines, textLine(ellipsis, packetLook))

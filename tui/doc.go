@@ -10,6 +10,13 @@
 // the packet is at any moment is a pure function of the player's place (walk,
 // step and frame), so pausing, stepping and resizing need no care of their own.
 //
-// Capturing packets and building the lab is left to others: walks come in by a
-// channel, and a request goes out by a function, both in Config.
+// A lesson (Config.Session) adds a card, which holds what a step has to say, and
+// takes the place of stage and panels where there is no room for both. What is
+// on the card follows from the session's newest state, and from what the user
+// has seen of its walks; a key sends an action to the session, or moves about
+// (flow.go). A prompt on the last line takes commands.
+//
+// Capturing packets, building the lab and playing the scenario is left to
+// others: walks come in by a channel, and a request goes out by a function, both
+// in Config, or both by the Session.
 package tui

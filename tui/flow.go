@@ -17,9 +17,9 @@ func (m *model) goOn(insist bool) tea.Cmd {
 	case l.watching() || m.place() == nowhere && len(l.steps) > 0:
 		l.up = !l.watching()
 		return m.schedule()
-	case m.turnPage():
-	case l.asking() && l.choice >= 0:
+	case l.asking() && l.choice >= 0 && m.questionInView():
 		m.act(play.Choose{Choice: l.choice})
+	case m.turnPage():
 	case l.asking() && !insist:
 		m.say(fill(m.w.m.Lesson.ChooseOne, "n", itoa(len(l.step().Ask.Choices))))
 	case l.working() && !insist:

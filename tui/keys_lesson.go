@@ -92,10 +92,10 @@ func (m *model) goOnHint() string {
 	switch {
 	case l.watching():
 		return s.SkipShort
+	case l.asking() && l.choice >= 0 && m.questionInView():
+		return s.AnswerShort
 	case first+h < n:
 		return s.MoreShort
-	case l.asking() && l.choice >= 0:
-		return s.AnswerShort
 	case m.place() == nowhere && len(l.steps) > 0 && l.state.Phase != play.Sending:
 		return s.LessonShort
 	}

@@ -154,7 +154,7 @@ func (m *model) turnStep(old play.State) {
 		m.show(mark{part: partText})
 	}
 	if s.Phase != old.Phase {
-		m.turnPhase(s.Phase)
+		m.turnPhase(old.Phase, s.Phase)
 	}
 	switch {
 	case s.Reached && !old.Reached:
@@ -166,9 +166,11 @@ func (m *model) turnStep(old play.State) {
 	}
 }
 
-func (m *model) turnPhase(to play.Phase) {
+func (m *model) turnPhase(from, to play.Phase) {
 	l := m.lesson
 	switch {
+	case to == play.Asking && from < play.Reading:
+		// The text above the question has not been read yet.
 	case to == play.Asking && l.step().Ask != nil:
 		m.show(mark{part: partAsk})
 	case l.watching():

@@ -35,8 +35,11 @@ func (m *model) lessonKey(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 		l.older = !l.older
 		m.followCursor()
 		return nil, true
-	case l.asking() && m.focused() == onLesson && key.Matches(msg, k.Up, k.Down):
-		m.moveChoice(choose(key.Matches(msg, k.Up), -1, 1))
+	case m.choosing() && key.Matches(msg, k.Down):
+		m.moveChoice(1)
+		return nil, true
+	case m.choosing() && key.Matches(msg, k.Up) && l.choice > 0:
+		m.moveChoice(-1)
 		return nil, true
 	case l.asking() && key.Matches(msg, k.Choose):
 		m.choose(int(msg.String()[0] - '1'))
@@ -84,14 +87,26 @@ func (m *model) askForShell() {
 	m.openPrompt(asksShell)
 }
 
+// choosing says that the arrow keys move the cursor among the answers: once the
+// question has come into view.
+func (m *model) choosing() bool {
+	return m.lesson.asking() && m.focused() == onLesson && m.questionInView()
+}
+
+// questionInView says that the whole question can be seen, or its end.
+func (m *model) questionInView() bool {
+	if !m.bigEnough() || m.place() == nowhere {
+		return false
+	}
+	p, r := m.cardPanel(), m.layout().lesson
+	_, h, first := p.extent(r)
+	return p.document(r.inset(2, 1).w).marks[mark{part: partAsk}].b <= first+h
+}
+
 // moveChoice moves the cursor among the answers.
 func (m *model) moveChoice(by int) {
 	l := m.lesson
-	n := len(l.step().Ask.Choices)
-	if l.choice < 0 && by < 0 {
-		by = n
-	}
-	l.choice = max(0, min(l.choice+by, n-1))
+	l.choice = max(0, min(l.choice+by, len(l.step().Ask.Choices)-1))
 	l.card.follow(mark{part: partAsk})
 }
 

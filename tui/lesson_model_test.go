@@ -68,14 +68,18 @@ func TestLessonLeadsThroughAStep(t *testing.T) {
 func TestAnswersByArrowAndDigit(t *testing.T) {
 	m, f := newLessonModel(t, "en", 80, 24)
 	ask(m, f)
-	do(m, f, "up")
+	do(m, f, "down", "down", "down")
 	if m.lesson.choice != 1 {
-		t.Errorf("up leads to answer %d", m.lesson.choice)
+		t.Errorf("down leads to answer %d", m.lesson.choice)
 	}
-	do(m, f, "up", "up", "up")
+	do(m, f, "up")
 	if m.lesson.choice != 0 {
 		t.Errorf("up leads to answer %d", m.lesson.choice)
 	}
+	if do(m, f, "up", "up"); says(m, "In the container, delivered") {
+		t.Error("up does not scroll behind the first answer")
+	}
+	do(m, f, "end")
 	if do(m, f, "7"); f.state.Phase != play.Asking || !says(m, "1 to 2") {
 		t.Error("an answer that is not there can be given")
 	}
@@ -85,6 +89,33 @@ func TestAnswersByArrowAndDigit(t *testing.T) {
 	}
 	if playOut(t, m); !says(m, "✗ Not quite") || !says(m, "Right is 2: In the container") {
 		t.Error("a wrong answer is not put right")
+	}
+}
+
+// TestTextBeforeTheQuestion is about sessions that ask without waiting until the
+// text has been read.
+func TestTextBeforeTheQuestion(t *testing.T) {
+	m, f := newLessonModel(t, "en", 80, 24)
+	f.state.Phase = play.Running
+	f.emit()
+	for _, c := range f.steps[0].Run {
+		f.run(c, play.ByScenario)
+	}
+	f.state.Phase = play.Asking
+	f.emit()
+	catchUp(m, f)
+	if !says(m, "The destination is rewritten") || says(m, "Where will the packet end?") || !says(m, "read on") {
+		t.Fatal("the text is passed over")
+	}
+	if do(m, f, "down", "down"); m.lesson.choice >= 0 {
+		t.Error("an answer that cannot be seen is chosen")
+	}
+	do(m, f, "enter", "enter", "enter")
+	if do(m, f, "down"); m.lesson.choice != 0 || !says(m, "▶ 1  In the host") {
+		t.Error("the question has not come")
+	}
+	if do(m, f, "enter"); asked(f) != (play.Choose{Choice: 0}) {
+		t.Errorf("asked for %#v", asked(f))
 	}
 }
 
@@ -217,10 +248,14 @@ func TestFailedCommandsSaySo(t *testing.T) {
 	if do(m, f, "enter"); !says(m, "✗ exit code 1") {
 		t.Error("the exit code is not shown")
 	}
+	f.state.Ran[len(f.state.Ran)-1].Omitted = 4096
 	f.state.Err = errors.New("undoing: nothing to undo")
 	f.emit()
 	if catchUp(m, f); !says(m, "✗ undoing: nothing to undo") {
 		t.Error("the error is not shown")
+	}
+	if !says(m, "and 4096 more bytes") {
+		t.Error("output is left out silently")
 	}
 }
 

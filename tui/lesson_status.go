@@ -27,7 +27,7 @@ func (m *model) lessonStatus() (string, look) {
 		return "", plainLook
 	case l.step().Goal != nil && s.Phase >= play.Working:
 		return m.goalStatus()
-	case s.Phase == play.Reading:
+	case s.Phase == play.Reading || l.asking() && !m.questionInView():
 		return fill(w.ReadOn, "key", m.goOnKey()), softLook
 	case l.asking():
 		return fill(w.ChooseOne, "n", itoa(len(l.step().Ask.Choices))), softLook

@@ -31,6 +31,9 @@ func (p *Plain) Step(i, of int, s scenarios.Step) error {
 func (p *Plain) Ran(r play.Ran) error {
 	m := newWords(p.Lang).m.Lesson
 	lines := append([]string{typedPlain(r.Command)}, outputLines(r.Output)...)
+	if r.Omitted > 0 {
+		lines = append(lines, fill(m.Omitted, "n", itoa(int(r.Omitted))))
+	}
 	if r.Exit != 0 {
 		lines = append(lines, fill(choose(r.Fails, m.Meant, m.ExitCode), "code", itoa(r.Exit)))
 	}
