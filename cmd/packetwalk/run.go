@@ -32,6 +32,7 @@ type runFlags struct {
 	plain, json bool
 	allRules    bool
 	answer      bool // print solutions
+	patience    int  // how many times as long as usual answers are waited for
 	remote      bool // a teacher leads through the lesson with a clicker
 	ownFile     bool // the scenario is from a file of the user's own
 	lang        string
@@ -42,6 +43,7 @@ func addRunFlags(cmd *cobra.Command) {
 	addViewFlags(cmd)
 	cmd.Flags().Bool("answer", false, "with --plain or --json, carry out and print the solutions of challenges, and print those of lessons")
 	cmd.Flags().Bool("remote", false, "a teacher's remote control: space and page down go on, b and page up go back")
+	cmd.Flags().Int("patience", 1, "wait this many times as long for answers, on a slow machine")
 	addIptablesFlag(cmd)
 }
 
@@ -73,11 +75,14 @@ func readRunFlags(cmd *cobra.Command) (runFlags, error) {
 	r.iptables, _ = f.GetString("iptables")
 	r.answer, _ = f.GetBool("answer")
 	r.remote, _ = f.GetBool("remote")
+	r.patience, _ = f.GetInt("patience")
 	switch {
 	case r.plain && r.json:
 		return r, usageError{errors.New("--plain and --json exclude each other")}
 	case r.lang != "" && !slices.Contains(assets.Languages(), r.lang):
 		return r, usageError{fmt.Errorf("--lang %q: expected %s", r.lang, strings.Join(assets.Languages(), " or "))}
+	case f.Lookup("patience") != nil && r.patience < 1:
+		return r, usageError{fmt.Errorf("--patience %d: expected 1 or more", r.patience)}
 	case !slices.Contains(lab.Variants(), r.iptables):
 		return r, usageError{fmt.Errorf("--iptables %q: expected nft or legacy", r.iptables)}
 	}

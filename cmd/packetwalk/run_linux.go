@@ -88,7 +88,7 @@ type run struct {
 // startRun builds the scenario's lab and traces all of it.
 func startRun(ctx context.Context, s scenarios.Scenario, flags runFlags) (*run, error) {
 	watch := &firstError{}
-	p, err := play.Start(ctx, s, play.Options{Iptables: flags.iptables, Finished: flags.view() != viewTUI, Report: watch.note})
+	p, err := play.Start(ctx, s, play.Options{Iptables: flags.iptables, Patience: flags.patience, Finished: flags.view() != viewTUI, Report: watch.note})
 	if err != nil {
 		return nil, err
 	}

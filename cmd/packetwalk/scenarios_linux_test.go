@@ -46,7 +46,7 @@ func TestScenarios(t *testing.T) {
 			all.Go(func() {
 				room <- struct{}{}
 				defer func() { <-room }()
-				cmd := exec.CommandContext(t.Context(), program, "run", s.Name, "--json", "--answer", "--iptables", variant)
+				cmd := exec.CommandContext(t.Context(), program, "run", s.Name, "--json", "--answer", "--patience", "3", "--iptables", variant)
 				cmd.Stdout, cmd.Stderr = &r.out, &r.out
 				r.err = cmd.Run()
 			})

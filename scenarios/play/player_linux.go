@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,9 @@ type Options struct {
 	// Iptables is the variant of iptables, as lab.Options has it. What the
 	// scenario itself demands comes first.
 	Iptables string
+	// Patience is how many times as long as its clients say an answer is waited
+	// for, on a slow machine; 0 counts as 1.
+	Patience int
 	// Finished asks for walks that have come to their end only.
 	Finished bool
 	// Report is called with what goes wrong while nobody waits for an answer. It
@@ -50,6 +54,7 @@ func Start(ctx context.Context, s scenarios.Scenario, o Options) (*Player, error
 	if s.Iptables == "both" {
 		o.Iptables = "nft" // what a system that has both calls iptables today
 	}
+	s.Topology.Clients = patient(s.Topology.Clients, max(1, o.Patience))
 	l, err := lab.Build(ctx, s.Topology, lab.Options{Iptables: o.Iptables, Hidden: nflog.IsProbe})
 	if err != nil {
 		return nil, err
@@ -79,6 +84,15 @@ func (p *Player) nudge() {
 	case p.changed <- struct{}{}:
 	default: // it is noted already
 	}
+}
+
+// patient lets clients wait that many times as long.
+func patient(clients []lab.Client, times int) []lab.Client {
+	all := slices.Clone(clients)
+	for i := range all {
+		all[i].Wait *= time.Duration(times)
+	}
+	return all
 }
 
 // family is that of the first client's request.
