@@ -236,6 +236,10 @@ func TestFallbacks(t *testing.T) {
 		{"nc -u -w 0.2 192.168.23.149 7 <<<said", "said", 0},
 		{"nc", "expected an address and a port", 1},
 		{"curl -s http://192.168.23.149:8/", "", 7},
+		{"conntrack -F", "emptied", 0},
+		{"conntrack -L", "0 flow entries have been shown", 0},
+		{"conntrack -D -p udp", "0 flow entries have been deleted", 1},
+		{"conntrack", "expected one of", 2},
 		{"curl --junk 192.168.23.149", "does not know the option --junk", 2},
 		{"curl https://192.168.23.149", "speaks http only", 3},
 	} {

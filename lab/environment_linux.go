@@ -112,7 +112,7 @@ type Tools struct{ Wrapped, Added, Fallbacks []string }
 
 // LabTools lists the tools on the PATH of a lab.
 func LabTools() Tools {
-	t := Tools{Wrapped: []string{"nft"}, Added: []string{"sudo", "serve"}, Fallbacks: []string{"curl", "ping", "nc"}}
+	t := Tools{Wrapped: []string{"nft"}, Added: []string{"sudo", "serve"}, Fallbacks: []string{"curl", "ping", "nc", "conntrack"}}
 	for _, variant := range Variants() {
 		c := Command(variant)
 		t.Wrapped = append(t.Wrapped, c.Iptables, c.Save, c.Restore, c.Iptables6, c.Save6, c.Restore6)

@@ -17,7 +17,7 @@ func Run(args []string) (exitCode int, ok bool) {
 	}
 	name := filepath.Base(args[0])
 	own := map[string]func(string, []string) int{
-		"sudo": sudo, "serve": serve, "curl": curl, "ping": ping, "nc": netcat,
+		"sudo": sudo, "serve": serve, "curl": curl, "ping": ping, "nc": netcat, "conntrack": conntrack,
 	}
 	switch tool, isOwn := own[name]; {
 	case isOwn:

@@ -1,7 +1,7 @@
 // Package toolbox is what this program is under other names, on the PATH of
 // programs in a lab: iptables and its kin, which run the system's own without
 // the probes being in the way; sudo and serve; and small stand-ins for curl,
-// ping and nc. Which names there are and where is left to package lab.
+// ping, nc and conntrack. Which names there are and where is left to package lab.
 package toolbox
 
 import (
