@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -52,7 +53,8 @@ func (l *Lab) watchNode(ctx context.Context, n *Namespace, changed chan<- struct
 	defer ticker.Stop()
 	_, err = s.look(ctx) // what there is to begin with
 	for {
-		if err != nil && ctx.Err() == nil {
+		// A listing that a change has interrupted is read again anyway.
+		if err != nil && ctx.Err() == nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 			report(step(n.name, "looking for changes", err))
 		}
 		select {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -41,11 +42,31 @@ func (l *Lab) Send(ctx context.Context, client string) (Response, error) {
 		}
 		r, err := l.send(ctx, c)
 		if err != nil {
-			return r, fmt.Errorf("sending %s from %s to %s: %w", c.Protocol, c.Node, target(c), err)
+			return r, fmt.Errorf("sending %s from %s to %s: %w", c.Protocol, c.Node, target(c), cause(err))
 		}
 		return r, nil
 	}
 	return Response{}, fmt.Errorf("sending %s: there is no such client", client)
+}
+
+// tooLate is a request that was given up after its time.
+type tooLate struct{ err error }
+
+func (tooLate) Error() string   { return "no answer came in time" }
+func (e tooLate) Unwrap() error { return e.err }
+
+// cause is why a request failed, without the account of which calls it was made by.
+func cause(err error) error {
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return tooLate{err}
+	case errors.As(err, &errno):
+		return errno
+	}
+	return err
 }
 
 // target is what a client asks, in words.

@@ -188,7 +188,10 @@ func (p *Player) Run(ctx context.Context, c scenarios.Command) Ran {
 	ran := Ran{Command: c, Done: true}
 	out, err := p.lab.Run(ctx, c.Node, c.Text)
 	ran.Output, ran.Omitted, ran.Exit = strings.TrimRight(string(out.Output), "\n"), out.Omitted, out.Exit
-	if err != nil {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		ran.Output, ran.Exit = strings.TrimLeft(fmt.Sprintf("%s\n(stopped after %v)", ran.Output, commandPatience), "\n"), stopped
+	case err != nil:
 		ran.Output, ran.Exit = strings.TrimLeft(ran.Output+"\n"+err.Error(), "\n"), noExit
 	}
 	if _, err := p.rewire(ctx); err != nil && ran.Exit == 0 {
@@ -197,9 +200,12 @@ func (p *Player) Run(ctx context.Context, c scenarios.Command) Ran {
 	return ran
 }
 
-// noExit stands for the exit code of a command that could not be carried out,
-// as the shell has it.
-const noExit = 126
+// The exit codes of commands that could not be carried out, as the shell has it,
+// and of those that took too long, as timeout(1) has it.
+const (
+	noExit  = 126
+	stopped = 124
+)
 
 // rewire tells the trace which interfaces hear each other now.
 func (p *Player) rewire(ctx context.Context) (lab.Topology, error) {

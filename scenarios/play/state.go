@@ -44,9 +44,9 @@ type State struct {
 	Solution bool
 	// FirstWalk is the ID of the first walk that belongs to the newest traffic.
 	FirstWalk int
-	// Request is what was sent last, as one would type it; empty before.
+	// Request is what the step has sent last, as one would type it; empty before.
 	Request string
-	// Answer is what it brought.
+	// Answer is what it brought. What the goal's requests bring is in Goal.
 	Answer expect.Answer
 	// Topology and Rulesets are the lab as it is now.
 	Topology lab.Topology

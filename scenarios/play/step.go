@@ -126,10 +126,6 @@ func (s *Session) watch(ctx context.Context, t Traffic) error {
 // note keeps what traffic brought.
 func (s *Session) note(t Traffic, out Outcome) {
 	s.state.Results = out.Results
-	s.noteRequest(t, out)
-}
-
-func (s *Session) noteRequest(t Traffic, out Outcome) {
 	if n := len(t.Send); n > 0 {
 		s.state.FirstWalk = out.First
 		s.state.Request, s.state.Answer = s.command(t.Send[n-1]), out.Answers[t.Send[n-1]]
@@ -199,7 +195,9 @@ func (s *Session) check(ctx context.Context) error {
 		return err
 	}
 	s.state.Goal = out.Results
-	s.noteRequest(t, out)
+	if len(t.Send) > 0 {
+		s.state.FirstWalk = out.First
+	}
 	if out.Reached() && !s.state.Reached {
 		s.state.Reached, s.state.Phase = true, Finished
 		s.report(!s.solved())
@@ -221,10 +219,10 @@ func (s *Session) solved() bool {
 // has tried may stand in its way.
 func (s *Session) solve(ctx context.Context) error {
 	g := s.step().Goal
-	if g == nil || s.state.Phase != Working {
+	if g == nil || s.state.Phase < Watching || s.state.Reached {
 		return nil
 	}
-	s.state.Solution = true
+	s.state.Phase, s.state.Solution = Working, true
 	if len(s.undo) > 0 {
 		if err := s.putBack(ctx, s.undo[0]); err != nil {
 			return err
