@@ -148,7 +148,8 @@ func (m *model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.
 // Update takes one message in. It does no I/O.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	if _, tick := msg.(tickMsg); m.lesson != nil && !tick {
-		m.lesson.card.stale()
+		// At the end, since a key may look at the card before it changes something.
+		defer m.lesson.card.stale()
 	}
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
