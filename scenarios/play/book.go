@@ -29,29 +29,47 @@ func newBook(in <-chan trace.Walk) *book {
 	return b
 }
 
-// keep runs until no more walks come.
+// keep runs until no more walks come. It takes walks whether or not anybody
+// reads those that it passes on: the screen does not while a shell has the terminal.
 func (b *book) keep() {
 	defer close(b.done)
 	defer close(b.out)
+	var waiting []trace.Walk
 	for {
+		var out chan<- trace.Walk
+		var next trace.Walk
+		if len(waiting) > 0 {
+			out, next = b.out, waiting[0]
+		}
 		select {
 		case w, open := <-b.in:
 			if !open {
+				for _, w := range waiting {
+					b.out <- w
+				}
 				return
 			}
-			b.take(w)
+			b.note(w)
+			waiting = append(waiting, w)
+		case out <- next:
+			waiting = waiting[1:]
 		case ask := <-b.asks:
 			for len(b.in) > 0 {
 				if w, open := <-b.in; open {
-					b.take(w)
+					b.note(w)
+					waiting = append(waiting, w)
 				}
+			}
+			for len(waiting) > 0 && len(b.out) < cap(b.out) {
+				b.out <- waiting[0]
+				waiting = waiting[1:]
 			}
 			close(ask)
 		}
 	}
 }
 
-func (b *book) take(w trace.Walk) {
+func (b *book) note(w trace.Walk) {
 	b.mu.Lock()
 	i, known := slices.BinarySearchFunc(b.walks, w.ID, func(have trace.Walk, id int) int { return have.ID - id })
 	if known {
@@ -66,10 +84,10 @@ func (b *book) take(w trace.Walk) {
 		default:
 		}
 	}
-	b.out <- w
 }
 
-// sync waits until every walk that was handed out before is in the book.
+// sync waits until every walk that was handed out before is in the book, and
+// passed on as far as there is room for it.
 func (b *book) sync() {
 	ask := make(chan struct{})
 	select {

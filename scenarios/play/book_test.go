@@ -37,3 +37,23 @@ func TestBook(t *testing.T) {
 		t.Errorf("%d snapshots were passed on", passed)
 	}
 }
+
+// TestBookUnread keeps walks that nobody reads, and passes them on in the end.
+func TestBookUnread(t *testing.T) {
+	const many = 2000
+	in := make(chan trace.Walk)
+	b := newBook(in)
+	for i := range many {
+		in <- trace.Walk{ID: i + 1, Outcome: trace.Delivered}
+	}
+	if n := b.next(); n != many+1 {
+		t.Errorf("the next walk will be %d", n)
+	}
+	go close(in)
+	for want := 1; want <= many; want++ {
+		if w := <-b.out; w.ID != want {
+			t.Fatalf("walk %d was passed on as the %d.", w.ID, want)
+		}
+	}
+	b.wait()
+}
