@@ -31,7 +31,7 @@ func settled(changed <-chan struct{}) {
 	for {
 		select {
 		case <-changed:
-		case <-time.After(2 * time.Second):
+		case <-time.After(1200 * time.Millisecond): // three looks
 			return
 		}
 	}

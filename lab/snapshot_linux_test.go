@@ -111,7 +111,7 @@ func TestRestoreMany(t *testing.T) {
 	}
 	l := labtest.Build(t, odd(), "nft")
 	before := snapshot(t, l)
-	for range 10 {
+	for range 5 {
 		var done []string
 		for _, i := range rand.Perm(len(names))[:6] {
 			c := changes[names[i]]

@@ -132,7 +132,7 @@ func labRuns(t *testing.T) *terminal {
 func anotherLab(t *testing.T) *terminal {
 	t.Helper()
 	x := onTerminal(t, "run", "publish-port", "--iptables", "nft")
-	x.expect("delivered") // the lab is there, traced and asked
+	x.expect("Where will it end?") // the lab is there, traced, and in its first step
 	return x
 }
 
