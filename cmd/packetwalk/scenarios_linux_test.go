@@ -18,7 +18,7 @@ const playing = 5
 
 // TestScenarios plays every scenario of the catalogue from its start to its end,
 // with its solutions, on both variants of iptables where it does not name one;
-// as root, some.
+// as root, one.
 // The program itself sees to it that no goal is reached before it is solved, and
 // that commands end and walks go as the scenario says.
 func TestScenarios(t *testing.T) {
@@ -68,16 +68,13 @@ func TestScenarios(t *testing.T) {
 
 // chosen are the scenarios to play: for an ordinary user all of them, and for
 // root, whose sandbox differs only in having no user namespace, the first of
-// every chapter.
+// the last chapter.
 func chosen() []scenarios.Scenario {
 	if os.Geteuid() != 0 {
 		return scenarios.List()
 	}
-	var first []scenarios.Scenario
-	for _, c := range scenarios.Chapters() {
-		first = append(first, c.Scenarios[0])
-	}
-	return first
+	chapters := scenarios.Chapters()
+	return chapters[len(chapters)-1].Scenarios[:1]
 }
 
 // variants are those to play with, likewise.
