@@ -277,7 +277,7 @@ func TestCountersSurviveAKill(t *testing.T) {
 	rules.WriteString("COMMIT\n")
 	n := node(t, rules.String())
 	want := readListing(t, n)
-	for range 25 {
+	for range 10 {
 		do(t, n, func() error {
 			cmd := exec.Command("/proc/self/exe")
 			cmd.Env = append(os.Environ(), editEnv+"=1")
