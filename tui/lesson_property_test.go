@@ -26,8 +26,8 @@ func TestEveryLessonFrameFillsTheScreen(t *testing.T) {
 // hostileSteps are texts, commands and answers that are long, wide, or want to
 // take the terminal over.
 func hostileSteps() []scenarios.Step {
-	long := strings.Repeat("数据包经过主机的nat表，（目的地址）改写为“172.17.0.2:80”。", 20)
-	word := strings.Repeat("x", 500)
+	long := strings.Repeat("数据包经过主机的nat表，（目的地址）改写为“172.17.0.2:80”。", 6)
+	word := strings.Repeat("x", 200)
 	return []scenarios.Step{{
 		Title: both(strings.Repeat("A very long title ", 20), strings.Repeat("很长的标题", 40)),
 		Text: both("# "+long+"\n\n- "+word+"\n  1. nested "+long+"\n     - `"+word+"`\n\n> "+long+"\n\n"+
