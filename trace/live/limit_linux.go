@@ -65,8 +65,9 @@ func (l *limiter) add(e arrival) {
 		l.cut(time.Time{})
 	}
 	l.trace.left.unjudged.Add(-missed)
+	unheard := l.hearing == deaf // it was on its way here when listening stopped
 	l.roll(e.at)
-	if l.hearing == deaf {
+	if unheard {
 		return
 	}
 	l.a.Add(e.event, e.at)
