@@ -93,7 +93,11 @@ func TestWrapper(t *testing.T) {
 				t.Fatal(err)
 			}
 			runs(t, l, "host", "sudo iptables -A FORWARD -j DROP")
-			if got, want := n.take(), []string{"pause host", "resume host", "changed host"}; !slices.Equal(got, want) {
+			want := []string{"pause host", "resume host", "changed host"}
+			var got []string
+			// The last is told when the program has its answer already.
+			await(t, "the change to be told", func() bool { got = append(got, n.take()...); return len(got) >= len(want) })
+			if !slices.Equal(got, want) {
 				t.Errorf("the lab heard %q, want %q", got, want)
 			}
 			if got, want := runs(t, l, "host", "iptables -S"), runs(t, l, "host", real+" -S"); got != want || !strings.Contains(got, "DROP") {
@@ -178,9 +182,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("the service says %q", got)
 	}
 	runs(t, l, "host", "serve http 127.0.0.1:80")
-	if !slices.Contains(n.take(), "changed host") {
-		t.Error("nobody was told of the service")
-	}
+	await(t, "the service to be told of", func() bool { return slices.Contains(n.take(), "changed host") })
 	if r, err := l.Run(t.Context(), "client", get+"192.168.23.149"); err != nil || r.Exit != 7 {
 		t.Errorf("a service on 127.0.0.1 is asked from outside: exit %d, %v: %s", r.Exit, err, r.Output)
 	}
