@@ -42,7 +42,7 @@ type Player struct {
 	lab      *lab.Lab
 	trace    *live.Trace
 	control  *lab.Control
-	walks    *book
+	walks    *live.Book
 	changed  chan struct{} // has a token when something may have changed
 	stop     context.CancelFunc
 	watching sync.WaitGroup
@@ -65,7 +65,7 @@ func Start(ctx context.Context, s scenarios.Scenario, o Options) (*Player, error
 		stop()
 		return nil, errors.Join(err, l.Close())
 	}
-	p.walks = newBook(p.trace.Walks())
+	p.walks = live.NewBook(p.trace.Walks())
 	p.watching.Go(func() {
 		for range l.Changed(watching, o.Report) {
 			p.nudge()
@@ -146,7 +146,7 @@ func backends(t lab.Topology, demanded, chosen string) []nflog.Backend {
 // Close ends the trace and the lab. Walks that nobody has read by then are lost.
 func (p *Player) Close() error {
 	go func() {
-		for range p.walks.out { // until the book is closed
+		for range p.walks.Walks() { // until the book is closed
 		}
 	}()
 	var err error
@@ -156,7 +156,7 @@ func (p *Player) Close() error {
 		err = p.control.Close()
 	}
 	err = errors.Join(err, p.trace.Close(context.Background()))
-	p.walks.wait()
+	p.walks.Wait()
 	return errors.Join(err, p.lab.Close())
 }
 
@@ -173,10 +173,10 @@ func (p *Player) Trace() *live.Trace { return p.trace }
 func (p *Player) Control() *lab.Control { return p.control }
 
 // Walks delivers the walks, as live.Trace does. It has to be read.
-func (p *Player) Walks() <-chan trace.Walk { return p.walks.out }
+func (p *Player) Walks() <-chan trace.Walk { return p.walks.Walks() }
 
 // Mark is the ID that the next walk will have.
-func (p *Player) Mark() int { return p.walks.next() }
+func (p *Player) Mark() int { return p.walks.Next() }
 
 // commandPatience is how long a command of a scenario may take.
 const commandPatience = 20 * time.Second
@@ -249,16 +249,16 @@ func (p *Player) settle(ctx context.Context) error {
 	quiet, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_ = p.trace.Quiet(quiet, calm) // what is not over by then counts as it is
-	p.walks.sync()
+	p.walks.Sync()
 	return ctx.Err()
 }
 
 // judge holds walks to expectations: those of the requests where an expectation
 // names one, else all since the given one.
 func (p *Player) judge(t Traffic, out Outcome) []expect.Result {
-	recent := expect.Evidence{Topology: p.scenario.Topology, Walks: p.walks.since(out.First), Answers: out.Answers}
+	recent := expect.Evidence{Topology: p.scenario.Topology, Walks: p.walks.Since(out.First), Answers: out.Answers}
 	all := recent
-	all.Walks = p.walks.since(min(t.Since, out.First))
+	all.Walks = p.walks.Since(min(t.Since, out.First))
 	results := make([]expect.Result, len(t.Expect))
 	for i, e := range t.Expect {
 		evidence := all
@@ -324,7 +324,7 @@ func (p *Player) Now(ctx context.Context) (lab.Topology, map[string]ruleset.Rule
 func (p *Player) Changed() <-chan struct{} { return p.changed }
 
 // Walked says that walks have come to their end.
-func (p *Player) Walked() <-chan struct{} { return p.walks.ended }
+func (p *Player) Walked() <-chan struct{} { return p.walks.Ended() }
 
 // Play leads through the scenario at a user's pace. progress is called whenever
 // a step is finished; it may be nil. The session has to be ended before Close.

@@ -1,4 +1,4 @@
-package play
+package live
 
 import (
 	"slices"
@@ -7,8 +7,8 @@ import (
 	"packetwalk/trace"
 )
 
-// book keeps the newest snapshot of every walk, and passes walks on.
-type book struct {
+// Book keeps the newest snapshot of every walk, and passes walks on.
+type Book struct {
 	in   <-chan trace.Walk
 	out  chan trace.Walk
 	asks chan chan struct{}
@@ -20,8 +20,9 @@ type book struct {
 	walks []trace.Walk // by ID
 }
 
-func newBook(in <-chan trace.Walk) *book {
-	b := &book{
+// NewBook begins to read walks, until there are no more.
+func NewBook(in <-chan trace.Walk) *Book {
+	b := &Book{
 		in: in, out: make(chan trace.Walk, 256), asks: make(chan chan struct{}), done: make(chan struct{}),
 		ended: make(chan struct{}, 1),
 	}
@@ -31,7 +32,7 @@ func newBook(in <-chan trace.Walk) *book {
 
 // keep runs until no more walks come. It takes walks whether or not anybody
 // reads those that it passes on: the screen does not while a shell has the terminal.
-func (b *book) keep() {
+func (b *Book) keep() {
 	defer close(b.done)
 	defer close(b.out)
 	var waiting []trace.Walk
@@ -69,7 +70,7 @@ func (b *book) keep() {
 	}
 }
 
-func (b *book) note(w trace.Walk) {
+func (b *Book) note(w trace.Walk) {
 	b.mu.Lock()
 	i, known := slices.BinarySearchFunc(b.walks, w.ID, func(have trace.Walk, id int) int { return have.ID - id })
 	if known {
@@ -86,9 +87,15 @@ func (b *book) note(w trace.Walk) {
 	}
 }
 
-// sync waits until every walk that was handed out before is in the book, and
+// Walks delivers the walks. It has to be read.
+func (b *Book) Walks() <-chan trace.Walk { return b.out }
+
+// Ended has a token when walks have come to their end since it was last taken.
+func (b *Book) Ended() <-chan struct{} { return b.ended }
+
+// Sync waits until every walk that was handed out before is in the book, and
 // passed on as far as there is room for it.
-func (b *book) sync() {
+func (b *Book) Sync() {
 	ask := make(chan struct{})
 	select {
 	case b.asks <- ask:
@@ -97,12 +104,12 @@ func (b *book) sync() {
 	}
 }
 
-// wait waits for the end of the walks.
-func (b *book) wait() { <-b.done }
+// Wait waits for the end of the walks.
+func (b *Book) Wait() { <-b.done }
 
-// next is the ID that the next walk will have.
-func (b *book) next() int {
-	b.sync()
+// Next is the ID that the next walk will have.
+func (b *Book) Next() int {
+	b.Sync()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.walks) == 0 {
@@ -111,8 +118,8 @@ func (b *book) next() int {
 	return b.walks[len(b.walks)-1].ID + 1
 }
 
-// since lists the walks that have come to their end, from an ID on.
-func (b *book) since(id int) []trace.Walk {
+// Since lists the walks that have come to their end, from an ID on.
+func (b *Book) Since(id int) []trace.Walk {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i, _ := slices.BinarySearchFunc(b.walks, id, func(have trace.Walk, id int) int { return have.ID - id })

@@ -1,4 +1,4 @@
-package play
+package live
 
 import (
 	"testing"
@@ -8,27 +8,27 @@ import (
 
 func TestBook(t *testing.T) {
 	in := make(chan trace.Walk, 8)
-	b := newBook(in)
-	if n := b.next(); n != 1 {
+	b := NewBook(in)
+	if n := b.Next(); n != 1 {
 		t.Errorf("the first walk will be %d", n)
 	}
 	in <- trace.Walk{ID: 2, Outcome: trace.Delivered}
 	in <- trace.Walk{ID: 1}
 	in <- trace.Walk{ID: 3}
-	if n := b.next(); n != 4 {
+	if n := b.Next(); n != 4 {
 		t.Errorf("the next walk will be %d", n)
 	}
 	in <- trace.Walk{ID: 3, Outcome: trace.Dropped}
-	b.sync()
-	if got := b.since(1); len(got) != 2 || got[0].ID != 2 || got[1].Outcome != trace.Dropped {
+	b.Sync()
+	if got := b.Since(1); len(got) != 2 || got[0].ID != 2 || got[1].Outcome != trace.Dropped {
 		t.Errorf("the walks that have ended: %+v", got)
 	}
-	if got := b.since(3); len(got) != 1 {
+	if got := b.Since(3); len(got) != 1 {
 		t.Errorf("since the third: %+v", got)
 	}
 	close(in)
-	b.wait()
-	b.sync() // does not hang
+	b.Wait()
+	b.Sync() // does not hang
 	passed := 0
 	for range b.out {
 		passed++
@@ -42,11 +42,11 @@ func TestBook(t *testing.T) {
 func TestBookUnread(t *testing.T) {
 	const many = 2000
 	in := make(chan trace.Walk)
-	b := newBook(in)
+	b := NewBook(in)
 	for i := range many {
 		in <- trace.Walk{ID: i + 1, Outcome: trace.Delivered}
 	}
-	if n := b.next(); n != many+1 {
+	if n := b.Next(); n != many+1 {
 		t.Errorf("the next walk will be %d", n)
 	}
 	go close(in)
@@ -55,5 +55,5 @@ func TestBookUnread(t *testing.T) {
 			t.Fatalf("walk %d was passed on as the %d.", w.ID, want)
 		}
 	}
-	b.wait()
+	b.Wait()
 }
