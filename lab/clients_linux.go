@@ -40,13 +40,22 @@ func (l *Lab) Send(ctx context.Context, client string) (Response, error) {
 			ctx, cancel = context.WithTimeout(ctx, wait)
 			defer cancel()
 		}
-		r, err := l.send(ctx, c)
-		if err != nil {
-			return r, fmt.Errorf("sending %s from %s to %s: %w", c.Protocol, c.Node, target(c), cause(err))
-		}
-		return r, nil
+		return Request(ctx, l.nodes[c.Node], c)
 	}
 	return Response{}, fmt.Errorf("sending %s: there is no such client", client)
+}
+
+// Place is where something can be done: a node, or the machine itself.
+type Place interface{ Do(func() error) error }
+
+// Request sends a request as a client of a lab does, from any place, and waits
+// for its answer until the end of the context.
+func Request(ctx context.Context, from Place, c Client) (Response, error) {
+	r, err := send(ctx, from, c)
+	if err != nil {
+		return r, fmt.Errorf("sending %s from %s to %s: %w", c.Protocol, c.Node, target(c), cause(err))
+	}
+	return r, nil
 }
 
 // tooLate is a request that was given up after its time.
@@ -77,9 +86,9 @@ func target(c Client) string {
 	return c.To.String()
 }
 
-func (l *Lab) send(ctx context.Context, c Client) (Response, error) {
+func send(ctx context.Context, from Place, c Client) (Response, error) {
 	start := time.Now()
-	conn, err := l.dial(ctx, c)
+	conn, err := dial(ctx, from, c)
 	if err != nil {
 		return Response{}, err
 	}
@@ -106,8 +115,8 @@ func (l *Lab) send(ctx context.Context, c Client) (Response, error) {
 	return r, err
 }
 
-// dial opens the client's socket inside its node.
-func (l *Lab) dial(ctx context.Context, c Client) (conn net.Conn, err error) {
+// dial opens the client's socket where the request comes from.
+func dial(ctx context.Context, from Place, c Client) (conn net.Conn, err error) {
 	var dialer net.Dialer
 	dialer.SetMultipathTCP(false)
 	dialer.KeepAlive = -1
@@ -126,7 +135,7 @@ func (l *Lab) dial(ctx context.Context, c Client) (conn net.Conn, err error) {
 	case Ping:
 		name, to = pingNetwork(c.To.Addr()), c.To.Addr().String()
 	}
-	err = l.nodes[c.Node].Do(func() error {
+	err = from.Do(func() error {
 		conn, err = dialer.DialContext(ctx, name, to)
 		return err
 	})

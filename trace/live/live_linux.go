@@ -141,6 +141,18 @@ func (t *Trace) Rules(family trace.Family) map[string]ruleset.Ruleset {
 	return rules
 }
 
+// Variants are the rulesets of every node for an address family, by the
+// implementation of iptables that holds them, without probes.
+func (t *Trace) Variants(family trace.Family) map[string]map[trace.Variant]ruleset.Ruleset {
+	all := map[string]map[trace.Variant]ruleset.Ruleset{}
+	for _, tr := range t.tracers {
+		if tr != nil {
+			all[tr.Node()] = tr.Variants(family)
+		}
+	}
+	return all
+}
+
 // Lost counts the events that the kernel could not deliver, but for those that
 // were not wanted because of the limit.
 func (t *Trace) Lost() uint64 {

@@ -309,6 +309,20 @@ func (t *Tracer) Rules(family trace.Family) ruleset.Ruleset {
 	return ruleset.Ruleset{}
 }
 
+// Variants are the rulesets that the backends of a family had at the last look,
+// without probes.
+func (t *Tracer) Variants(family trace.Family) map[trace.Variant]ruleset.Ruleset {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := map[trace.Variant]ruleset.Ruleset{}
+	for _, b := range t.backends {
+		if b.Family == family {
+			all[b.variant] = b.rules
+		}
+	}
+	return all
+}
+
 // Lost counts the events that were not delivered. An overrun counts as one
 // until the next event tells how many it were.
 func (t *Tracer) Lost() uint64 {

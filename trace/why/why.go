@@ -31,6 +31,8 @@ type Question struct {
 	// From is the node that the request comes from; empty where it is not known
 	// (a request that was waited for).
 	From string
+	// Port is the sender's own; 0 leaves it to the kernel.
+	Port uint16
 }
 
 // Result says what a request brought its sender.
@@ -69,7 +71,7 @@ type Attempt struct {
 
 // Variants are the rulesets of a node, by the implementation of iptables that
 // holds them, for the address family in question, without probes.
-type Variants map[trace.Variant]ruleset.Ruleset
+type Variants = map[trace.Variant]ruleset.Ruleset
 
 // Drop is the kernel's own word on a packet that it dropped (skb:kfree_skb).
 type Drop struct {
@@ -98,7 +100,7 @@ type Evidence struct {
 	Kinds map[string]string
 	// Names of containers by address.
 	Names map[netip.Addr]string
-	// Untraced says why a walk may have holes, if it may: lost events …
+	// Lost counts the trace's events that were lost: with any, walks may have holes.
 	Lost uint64
 }
 

@@ -1,0 +1,150 @@
+package why
+
+import (
+	"net/netip"
+	"slices"
+
+	"packetwalk/trace"
+	"packetwalk/trace/host"
+)
+
+// Case is the evidence, looked through for what every finder asks of it.
+type Case struct {
+	Evidence
+	// Request is the walk of the packet that opened the connection, the last
+	// one where it was sent again; nil where none was seen.
+	Request *trace.Walk
+	// Reply is the first answer to it that is no error; nil where none was seen.
+	Reply *trace.Walk
+	// Refusals are the resets and ICMP errors among the walks.
+	Refusals []trace.Walk
+}
+
+// newCase sorts the walks of the attempt.
+func newCase(e Evidence) *Case {
+	c := &Case{Evidence: e}
+	for i := range e.Attempt.Walks {
+		w := &e.Attempt.Walks[i]
+		switch {
+		case w.Packet.Refuses():
+			c.Refusals = append(c.Refusals, *w)
+		case same(w.Packet.Dst, e.Question.Target.Addr) && (e.Question.From == "" || w.Steps[0].Node == e.Question.From):
+			if c.Request == nil || !ended(*c.Request) {
+				c.Request = w
+			}
+		case c.Reply == nil && c.Request != nil:
+			c.Reply = w
+		}
+	}
+	return c
+}
+
+// ended says whether it is known what became of the packet.
+func ended(w trace.Walk) bool { return w.Outcome != "" && w.Outcome != trace.Unfinished }
+
+// same compares an address with what is wanted; port 0 is any.
+func same(have, want netip.AddrPort) bool {
+	return have.Addr().WithZone("") == want.Addr().WithZone("").Unmap() && (want.Port() == 0 || have.Port() == want.Port())
+}
+
+// Stopped is the walk that came to a bad end: the request's or, where that
+// arrived, the reply's. nil where neither did.
+func (c *Case) Stopped() *trace.Walk {
+	for _, w := range []*trace.Walk{c.Request, c.Reply} {
+		if w != nil && (w.Outcome == trace.Dropped || w.Outcome == trace.Rejected || w.Outcome == trace.Lost) {
+			return w
+		}
+	}
+	return nil
+}
+
+// Lost is Stopped where the packet was stopped outside of iptables, with the
+// last step that it was seen at.
+func (c *Case) Lost() (w *trace.Walk, last trace.Step, ok bool) {
+	w = c.Stopped()
+	if w == nil || w.Outcome != trace.Lost {
+		return nil, trace.Step{}, false
+	}
+	return w, w.Steps[len(w.Steps)-1], true
+}
+
+// Judged is Stopped where a rule or policy of iptables stopped the packet, with
+// the step that did.
+func (c *Case) Judged() (w *trace.Walk, end trace.Step, ok bool) {
+	w = c.Stopped()
+	if w == nil || w.Outcome == trace.Lost {
+		return nil, trace.Step{}, false
+	}
+	end, ok = w.EndStep()
+	return w, end, ok
+}
+
+// Arrived says where the request was delivered, and with which addresses.
+func (c *Case) Arrived() (at trace.Step, ok bool) {
+	if c.Request == nil || c.Request.Outcome != trace.Delivered {
+		return trace.Step{}, false
+	}
+	return c.Request.Steps[len(c.Request.Steps)-1], true
+}
+
+// IsReply says whether a walk is the reply's.
+func (c *Case) IsReply(w *trace.Walk) bool { return w != nil && w == c.Reply }
+
+// Translated is the step of a walk that rewrote the destination last, by a rule
+// or from connection tracking's memory.
+func Translated(w *trace.Walk) (trace.Step, bool) {
+	for i := len(w.Steps) - 1; i > 0; i-- {
+		if w.Steps[i].Dst != w.Steps[i-1].Dst {
+			return w.Steps[i], true
+		}
+	}
+	return trace.Step{}, false
+}
+
+// Asked is the address that the request arrived for.
+func (c *Case) asked() netip.AddrPort { return c.Question.Target.Addr }
+
+// Family is that of the question.
+func (c *Case) Family() trace.Family {
+	if c.asked().Addr().Is4() {
+		return trace.IPv4
+	}
+	return trace.IPv6
+}
+
+// Iptables is the command for the rules of a node that a variant holds: the
+// plain one where that is the node's own.
+func (c *Case) Iptables(node string, v trace.Variant) string {
+	name := "iptables"
+	if c.Family() == trace.IPv6 {
+		name = "ip6tables"
+	}
+	if own, ok := c.Default[node]; ok && own == v {
+		return name
+	}
+	return name + "-" + v.String()
+}
+
+// Sockets are those of a node that take the protocol in question in.
+func (c *Case) Sockets(node string) []host.Socket {
+	return slices.DeleteFunc(slices.Clone(c.Hosts[node].Sockets), func(s host.Socket) bool { return s.Proto != c.Question.Target.Proto })
+}
+
+// Owner is the node that has an address; empty where none is known to.
+func (c *Case) Owner(a netip.Addr) string {
+	for node, s := range c.Hosts {
+		if !a.IsLoopback() && s.Owns(a) {
+			return node
+		}
+	}
+	return ""
+}
+
+// Ask asks a node's kernel for the way of a packet; ok is false where it cannot be asked.
+func (c *Case) Ask(node string, q host.Query) (d host.Decision, ok bool) {
+	look := c.Hosts[node].Look
+	if look == nil {
+		return host.Decision{}, false
+	}
+	return look.Route(q), true
+}

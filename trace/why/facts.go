@@ -1,0 +1,128 @@
+package why
+
+import (
+	"maps"
+	"strconv"
+
+	"packetwalk/assets"
+	"packetwalk/trace"
+)
+
+// The kinds of fact.
+const (
+	// What became of the packets.
+	NothingSent   FactKind = "nothing-sent"
+	RequestEnded  FactKind = "request"
+	ReplyEnded    FactKind = "reply"
+	RefusalCame   FactKind = "refusal"
+	NoReplySeen   FactKind = "no-reply"
+	SenderSaw     FactKind = "sender"
+	Rewritten     FactKind = "rewritten"
+	KernelAgrees  FactKind = "kernel-agrees"
+	KernelOther   FactKind = "kernel-other"
+	EventsLost    FactKind = "events-lost"
+	NotLookedAt   FactKind = "not-looked-at"
+	SocketsThere  FactKind = "sockets"
+	RuleStands    FactKind = "rule"
+	StateOf       FactKind = "state"
+	WouldShow     FactKind = "would-show"
+	PublishedPort FactKind = "published"
+)
+
+// factWords are the sentences for facts, by language. The braces are Values.
+var factWords = map[FactKind]Words{
+	NothingSent:   {En: "no packet left {from}: its own kernel refused ({err})", Zh: "没有数据包离开 {from}：它自己的内核拒绝了（{err}）"},
+	RequestEnded:  {En: "the request was {outcome} in {node} at {place}", Zh: "请求在 {node} 的 {place} 处{outcome}"},
+	ReplyEnded:    {En: "the reply was {outcome} in {node} at {place}", Zh: "应答在 {node} 的 {place} 处{outcome}"},
+	RefusalCame:   {En: "{node} answered with {packet}", Zh: "{node} 以 {packet} 回应"},
+	NoReplySeen:   {En: "no reply was seen to leave {node}", Zh: "没有看到应答离开 {node}"},
+	SenderSaw:     {En: "{from} was told: {err}", Zh: "{from} 得到的结果：{err}"},
+	Rewritten:     {En: "{table}/{chain} rule {rule} in {node} rewrote the destination to {dst}", Zh: "{node} 的 {table}/{chain} 第 {rule} 条规则把目的地址改写为 {dst}"},
+	KernelAgrees:  {En: "the kernel's own word: {reason}, in {function}", Zh: "内核给出的丢弃原因：{reason}，位于 {function}"},
+	KernelOther:   {En: "the kernel also dropped the packet with {reason}, in {function}", Zh: "内核还以 {reason} 丢弃过该数据包，位于 {function}"},
+	EventsLost:    {En: "{events} events of the trace were lost: the walk may have holes; ask again on a quieter machine", Zh: "跟踪丢失了 {events} 个事件：路径可能不完整；请在机器较空闲时再试一次"},
+	NotLookedAt:   {En: "{part} of {node} could not be read: {err}", Zh: "无法读取 {node} 的 {part}：{err}"},
+	SocketsThere:  {En: "{node} listens on: {sockets}", Zh: "{node} 正在监听：{sockets}"},
+	RuleStands:    {En: "{node}, {table}/{chain} rule {rule}: {text}", Zh: "{node}，{table}/{chain} 第 {rule} 条规则：{text}"},
+	StateOf:       {En: "{node}: {text}", Zh: "{node}：{text}"},
+	WouldShow:     {En: "{command} in {node} would show more", Zh: "在 {node} 中运行 {command} 可以看到更多"},
+	PublishedPort: {En: "Docker publishes {container}'s port {inside} on {outside}", Zh: "Docker 把 {container} 的端口 {inside} 发布在 {outside} 上"},
+}
+
+// course is what became of the packets, as evidence.
+func (c *Case) course() []Fact {
+	var facts []Fact
+	if c.Request == nil {
+		if c.Attempt.Err != "" {
+			facts = append(facts, Fact{Kind: NothingSent, Values: Values{"from": c.Question.From, "err": c.Attempt.Err}, Step: -1})
+		}
+		return facts
+	}
+	for i, s := range c.Request.Steps {
+		if s.Rule > 0 && i > 0 && s.Dst != c.Request.Steps[i-1].Dst {
+			facts = append(facts, Fact{Kind: Rewritten, Walk: c.Request.ID, Step: i, Values: Values{
+				"node": s.Node, "table": string(s.Table), "chain": s.Chain, "rule": strconv.Itoa(s.Rule), "dst": s.Dst.String(),
+			}})
+		}
+	}
+	facts = append(facts, endOf(RequestEnded, *c.Request))
+	for _, w := range c.Refusals {
+		facts = append(facts, Fact{Kind: RefusalCame, Walk: w.ID, Step: -1, Values: Values{"node": w.Steps[0].Node, "packet": w.Packet.Summary()}})
+	}
+	switch {
+	case c.Reply != nil:
+		facts = append(facts, endOf(ReplyEnded, *c.Reply))
+	case c.Request.Outcome == trace.Delivered && len(c.Refusals) == 0:
+		facts = append(facts, Fact{Kind: NoReplySeen, Walk: c.Request.ID, Step: -1, Values: Values{"node": c.Request.Steps[len(c.Request.Steps)-1].Node}})
+	}
+	return facts
+}
+
+// endOf is the end of a walk as a fact. The outcome is put into words by Text.
+func endOf(kind FactKind, w trace.Walk) Fact {
+	at := len(w.Steps) - 1
+	if w.End >= 0 {
+		at = w.End
+	}
+	s := w.Steps[at]
+	return Fact{Kind: kind, Walk: w.ID, Step: at, Values: Values{"outcome": string(w.Outcome), "node": s.Node, "place": place(s)}}
+}
+
+// place names a step: table/chain, and the rule where one was met.
+func place(s trace.Step) string {
+	switch {
+	case s.Table == trace.ConntrackTable:
+		return s.Hook.String()
+	case s.Rule > 0:
+		return string(s.Table) + "/" + s.Chain + " " + strconv.Itoa(s.Rule)
+	}
+	return string(s.Table) + "/" + s.Chain
+}
+
+// outcomeWords put an outcome into words.
+var outcomeWords = map[trace.Outcome]Words{
+	trace.Delivered:  {En: "delivered", Zh: "送达"},
+	trace.Forwarded:  {En: "forwarded", Zh: "转发出去"},
+	trace.Dropped:    {En: "dropped", Zh: "被丢弃"},
+	trace.Rejected:   {En: "rejected", Zh: "被拒绝"},
+	trace.Lost:       {En: "lost", Zh: "丢失"},
+	trace.Unfinished: {En: "still on its way", Zh: "仍在途中"},
+}
+
+// Text is the fact as a sentence without a full stop.
+func (f Fact) Text(lang string) string {
+	v := maps.Clone(f.Values)
+	if w, ok := outcomeWords[trace.Outcome(v["outcome"])]; ok {
+		v["outcome"] = w.In(lang)
+	}
+	return v.fill(factWords[f.Kind].In(lang))
+}
+
+// fill puts the values into the braces of a text.
+func (v Values) fill(text string) string {
+	var pairs []string
+	for name, value := range v {
+		pairs = append(pairs, name, value)
+	}
+	return assets.Fill(text, pairs...)
+}

@@ -1,0 +1,84 @@
+package why
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"packetwalk/trace"
+)
+
+func TestParseTarget(t *testing.T) {
+	for text, want := range map[string]Wanted{
+		"192.168.23.149:80":     {Proto: trace.TCP, Host: "192.168.23.149", Port: 80},
+		"tcp/192.168.23.149:80": {Proto: trace.TCP, Host: "192.168.23.149", Port: 80},
+		"udp/192.0.2.1:53":      {Proto: trace.UDP, Host: "192.0.2.1", Port: 53},
+		"192.0.2.1:udp/53":      {Proto: trace.UDP, Host: "192.0.2.1", Port: 53},
+		"192.0.2.1:53/udp":      {Proto: trace.UDP, Host: "192.0.2.1", Port: 53},
+		"udp/53":                {Proto: trace.UDP, Port: 53},
+		"53/udp":                {Proto: trace.UDP, Port: 53},
+		"80":                    {Proto: trace.TCP, Port: 80},
+		"icmp":                  {Proto: trace.ICMP},
+		"icmp/192.0.2.1":        {Proto: trace.ICMP, Host: "192.0.2.1"},
+		"192.0.2.1:icmp":        {Proto: trace.ICMP, Host: "192.0.2.1"},
+		"icmp/::1":              {Proto: trace.ICMP, Host: "::1"},
+		"[::1]:80":              {Proto: trace.TCP, Host: "::1", Port: 80},
+		"udp/[2001:db8::1]:53":  {Proto: trace.UDP, Host: "2001:db8::1", Port: 53},
+		"web:80":                {Proto: trace.TCP, Host: "web", Port: 80},
+		"http://web:8080/x":     {Proto: trace.TCP, Host: "web", Port: 8080, HTTP: true},
+		"http://192.0.2.1":      {Proto: trace.TCP, Host: "192.0.2.1", Port: 80, HTTP: true},
+	} {
+		if got, err := ParseTarget(text); err != nil || got != want {
+			t.Errorf("%q: %+v, %v, want %+v", text, got, err, want)
+		}
+	}
+}
+
+func TestParseTargetFaults(t *testing.T) {
+	for text, problem := range map[string]string{
+		"":                               "empty",
+		"192.0.2.1":                      "no port",
+		"web":                            "no port",
+		"192.0.2.1:0":                    "out of range",
+		"192.0.2.1:65536":                "out of range",
+		"192.0.2.1:99999999999999999999": "out of range",
+		"192.0.2.1:http":                 "no port",
+		"2001:db8::1:80:":                "brackets",
+		"[::1:80":                        "brackets",
+		"[::1]80":                        "brackets",
+		"icmp/192.0.2.1:80":              "no ports",
+		"a b:80":                         "no address",
+		"224.0.0.1:80":                   "no single machine",
+		"0.0.0.0:80":                     "no single machine",
+		"-1":                             "no port",
+	} {
+		_, err := ParseTarget(text)
+		var fault *TargetError
+		if !errors.As(err, &fault) || !strings.Contains(fault.Problem, problem) {
+			t.Errorf("%q: %v, want %q", text, err, problem)
+		}
+	}
+}
+
+func FuzzParseTarget(f *testing.F) {
+	for _, s := range []string{"192.0.2.1:80", "udp/[::1]:53", "http://web/", "icmp", "53/udp"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		want, err := ParseTarget(text)
+		if err != nil {
+			return
+		}
+		if (want.Port == 0) != (want.Proto == trace.ICMP) {
+			t.Errorf("%q: port %d with %s", text, want.Port, want.Proto)
+		}
+		a, err := netip.ParseAddr(want.Host)
+		if err != nil || a.Zone() != "" || want.HTTP {
+			return
+		}
+		if again, err := ParseTarget(want.At(a).String()); err != nil || again.Port != want.Port {
+			t.Errorf("%q is written as %q, which reads %+v, %v", text, want.At(a).String(), again, err)
+		}
+	})
+}
