@@ -167,7 +167,7 @@ func (c *Control) serve(conn *control.Conn) {
 }
 
 func (c *Control) describe() *control.Description {
-	d := &control.Description{Scenario: c.options.Scenario}
+	d := &control.Description{Scenario: c.options.Scenario, Iptables: c.lab.options.Iptables}
 	for _, n := range c.lab.topology.Nodes {
 		d.Nodes = append(d.Nodes, control.Node{Name: n.Name, Kind: string(n.Kind)})
 	}

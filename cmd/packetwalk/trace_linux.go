@@ -47,7 +47,7 @@ func machines(ctx context.Context, netns []string, families []trace.Family) (all
 	}
 	for i := range all {
 		m := &all[i]
-		found, err := nflog.Survey(ctx, m.Namespace, families)
+		found, err := nflog.Survey(ctx, m.Namespace, families, "")
 		if err != nil {
 			return nil, nil, fmt.Errorf("looking at the rules of %s: %w", m.name, err)
 		}

@@ -94,6 +94,8 @@ type Answer struct {
 type Description struct {
 	Scenario string `json:"scenario"`
 	Nodes    []Node `json:"nodes"`
+	// Iptables is the variant that the lab runs with; see Answer.
+	Iptables string `json:"iptables,omitempty"`
 }
 
 // Node is a node of a lab.

@@ -22,11 +22,13 @@ type Surveyed struct {
 }
 
 // Survey finds out which implementations of iptables a network namespace uses.
-func Survey(ctx context.Context, ns Namespace, families []trace.Family) (Surveyed, error) {
+// own is the variant that counts as the machine's own, "nft" or "legacy"; empty
+// for that which the system calls iptables.
+func Survey(ctx context.Context, ns Namespace, families []trace.Family, own string) (Surveyed, error) {
 	var s Surveyed
 	err := ns.Do(func() error {
 		for _, f := range families {
-			if err := s.family(ctx, f); err != nil {
+			if err := s.family(ctx, f, own); err != nil {
 				return err
 			}
 		}
@@ -44,8 +46,11 @@ func commands(f trace.Family) (plain string, variants map[trace.Variant]string) 
 	return plain, map[trace.Variant]string{trace.Legacy: plain + "-legacy", trace.NFTables: plain + "-nft"}
 }
 
-func (s *Surveyed) family(ctx context.Context, f trace.Family) error {
+func (s *Surveyed) family(ctx context.Context, f trace.Family, named string) error {
 	plain, variants := commands(f)
+	if named != "" {
+		plain += "-" + named
+	}
 	if _, err := exec.LookPath(plain); err != nil {
 		if f == trace.IPv6 {
 			return nil // a machine without ip6tables has no rules of it
