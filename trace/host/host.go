@@ -129,9 +129,14 @@ type Choice struct {
 	Protocol         trace.Proto
 	SourcePort, Port uint16
 	Table            int
-	// Type is Unicast where the rule sends to a table, else what it does.
+	// Type is Unicast where the rule sends to a table, else what it does; empty
+	// for one that jumps to another (Goto, by its priority) or does nothing.
 	Type RouteType
+	Goto int
 	Not  bool
+	// More says that the rule has conditions that are not held here: TOS, a range
+	// of ports, a user, a tunnel, a VRF, a suppressor.
+	More bool
 }
 
 // Neighbor is an entry of the neighbour table (ARP, NDP).

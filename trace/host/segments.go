@@ -1,37 +1,46 @@
 package host
 
-// Segments numbers the layer 2 segments between hosts: interfaces with the same
-// number hear each other, over a veth pair or through a bridge.
+import (
+	"maps"
+	"slices"
+)
+
+// Segments numbers the layer 2 segments of hosts, by their names: interfaces
+// with the same number hear each other, over a veth pair or through a bridge.
+// An interface that leads nowhere has none.
 func Segments(hosts map[string]State) map[Port]int {
-	all := segments{}
-	for node, s := range hosts {
-		for _, l := range s.Links {
+	var pairs [][2]Port
+	for _, node := range slices.Sorted(maps.Keys(hosts)) {
+		for _, l := range hosts[node].Links {
 			at := Port{node, l.Name}
 			if l.Peer != (Port{}) {
-				all.join(at, l.Peer)
+				pairs = append(pairs, [2]Port{at, l.Peer})
 			}
 			if l.Bridge != "" {
-				all.join(at, Port{node, l.Bridge})
+				pairs = append(pairs, [2]Port{at, {node, l.Bridge}})
 			}
 		}
 	}
-	return all
+	return Joined(pairs)
 }
 
-type segments map[Port]int
-
-func (s segments) number(p Port) int {
-	if _, ok := s[p]; !ok {
-		s[p] = len(s)
+// Joined numbers things that are joined in pairs: what a chain of pairs connects
+// has the same number.
+func Joined[T comparable](pairs [][2]T) map[T]int {
+	numbers := map[T]int{}
+	number := func(v T) int {
+		if _, ok := numbers[v]; !ok {
+			numbers[v] = len(numbers)
+		}
+		return numbers[v]
 	}
-	return s[p]
-}
-
-func (s segments) join(a, b Port) {
-	from, to := s.number(a), s.number(b)
-	for p, n := range s {
-		if n == from {
-			s[p] = to
+	for _, p := range pairs {
+		from, to := number(p[0]), number(p[1])
+		for v, n := range numbers {
+			if n == from {
+				numbers[v] = to
+			}
 		}
 	}
+	return numbers
 }

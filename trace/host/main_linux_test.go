@@ -1,0 +1,9 @@
+package host_test
+
+import (
+	"testing"
+
+	"packetwalk/lab/labtest"
+)
+
+func TestMain(m *testing.M) { labtest.Main(m) }
