@@ -62,7 +62,6 @@ type Inquiry struct {
 	trace    *live.Trace
 	book     *live.Book
 	variants map[string]trace.Variant
-	warnings []string
 	reading  sync.WaitGroup
 }
 
