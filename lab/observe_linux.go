@@ -206,10 +206,6 @@ func observedLinks(t Topology, all map[string]networkState) []Link {
 
 func (l Link) turned() Link { return Link{Ends: [2]End{l.Ends[1], l.Ends[0]}} }
 
-func (l Link) key() [2]Port {
-	return [2]Port{{l.Ends[0].Node, l.Ends[0].Interface}, {l.Ends[1].Node, l.Ends[1].Interface}}
-}
-
 // end is an end of a veth pair as it was found.
 func end(all map[string]networkState, p Port) End {
 	links := all[p.Node].links

@@ -1,40 +1,33 @@
 package lab
 
+import "packetwalk/trace/host"
+
 // Port is an interface of a node.
 type Port struct{ Node, Interface string }
 
 // Segments numbers the layer 2 segments of the lab: interfaces with the same
 // number hear each other, over a veth pair or through a bridge.
 func (t Topology) Segments() map[Port]int {
-	segments := map[Port]int{}
-	number := func(p Port) int {
-		if _, ok := segments[p]; !ok {
-			segments[p] = len(segments)
-		}
-		return segments[p]
-	}
-	join := func(a, b Port) {
-		from, to := number(a), number(b)
-		for p, s := range segments {
-			if s == from {
-				segments[p] = to
-			}
-		}
-	}
+	var pairs [][2]Port
 	for _, n := range t.Nodes {
 		for _, d := range n.Devices {
 			if d.Bridge != "" {
-				join(Port{n.Name, d.Name}, Port{n.Name, d.Bridge})
+				pairs = append(pairs, [2]Port{{n.Name, d.Name}, {n.Name, d.Bridge}})
 			}
 		}
 	}
 	for _, l := range t.Links {
-		join(Port{l.Ends[0].Node, l.Ends[0].Interface}, Port{l.Ends[1].Node, l.Ends[1].Interface})
+		pairs = append(pairs, l.key())
 		for _, e := range l.Ends {
 			if e.Bridge != "" {
-				join(Port{e.Node, e.Interface}, Port{e.Node, e.Bridge})
+				pairs = append(pairs, [2]Port{{e.Node, e.Interface}, {e.Node, e.Bridge}})
 			}
 		}
 	}
-	return segments
+	return host.Joined(pairs)
+}
+
+// key is the link by its ends alone.
+func (l Link) key() [2]Port {
+	return [2]Port{{l.Ends[0].Node, l.Ends[0].Interface}, {l.Ends[1].Node, l.Ends[1].Interface}}
 }

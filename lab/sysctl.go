@@ -3,21 +3,12 @@ package lab
 import (
 	"path"
 	"strings"
+
+	"packetwalk/trace/host"
 )
 
-// path is where the sysctl lies below /proc/sys. As with sysctl(8), a slash in
-// the dotted name stands for a dot: "net.ipv4.conf.eth0/100.rp_filter".
-func (s Sysctl) path() string {
-	return strings.Map(func(r rune) rune {
-		switch r {
-		case '.':
-			return '/'
-		case '/':
-			return '.'
-		}
-		return r
-	}, s.Name)
-}
+// path is where the sysctl lies below /proc/sys.
+func (s Sysctl) path() string { return host.SysctlPath(s.Name) }
 
 // belongsToNode says whether the sysctl lies below net, the part of /proc/sys
 // that every network namespace has of its own.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"packetwalk/trace/host"
 )
 
 // watched are the sysctls of a node that decide about packets and that lessons
@@ -32,8 +34,7 @@ func sysctlsOf(links []linkState, others []string) []string {
 	all := append([]string{}, watched...)
 	for _, conf := range append([]string{"all", "default"}, linkNames(links)...) {
 		for _, s := range watchedOfLink {
-			// A dot in the name of an interface is no separator; see Sysctl.path.
-			all = append(all, fmt.Sprintf(s, strings.ReplaceAll(conf, ".", "/")))
+			all = append(all, host.LinkSysctl(s, conf))
 		}
 	}
 	for _, s := range others {

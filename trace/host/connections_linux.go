@@ -33,7 +33,7 @@ func (r *reader) connections(context.Context) error {
 	}
 	all, err := listed(func() ([]Connection, error) { return trackedConnections(r.options.Addresses) })
 	switch {
-	case errors.Is(err, os.ErrNotExist), errors.Is(err, unix.EOPNOTSUPP):
+	case errors.Is(err, unix.EINVAL), errors.Is(err, os.ErrNotExist): // nobody takes the request
 		return errors.New("this kernel has no module that lists them (nf_conntrack_netlink)")
 	case err != nil:
 		return err

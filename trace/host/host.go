@@ -206,12 +206,15 @@ type NativeChain struct {
 	// Family is nft's: "ip", "ip6", "inet", "bridge", "netdev".
 	Family, Table, Name string
 	Hook                string // nft's word: "prerouting", "ingress" …
-	Priority            int
-	Policy              trace.Verdict // ACCEPT or DROP
+	// Devices are those that the chain is for; none where it is for all.
+	Devices  []string
+	Priority int
+	Policy   trace.Verdict // ACCEPT or DROP
 	// Drops says that a packet can end here: by the policy, or by a rule of the
 	// chain or of one that it jumps to.
 	Drops bool
-	// Rules are those that drop or reject, of this chain and those it leads to.
+	// Rules are those that can drop, reject, or hand the packet to a program that
+	// may not be there, of this chain and those it leads to.
 	Rules []NativeRule
 }
 
@@ -229,8 +232,11 @@ type Looker interface {
 	Route(Query) Decision
 }
 
-// Query is a packet for which a way is looked for.
+// Query is a packet for which a way is looked for. The kernel is not told of its
+// protocol and ports, so a Choice that asks for those does not apply.
 type Query struct {
+	// Src may be left out for the host's own packets. Otherwise it must be an
+	// address of the host: the kernel says ENETUNREACH for any other.
 	Src, Dst netip.Addr
 	// In is the interface by which it came; empty for the host's own packets.
 	In   string
@@ -242,10 +248,23 @@ type Decision struct {
 	Type      RouteType
 	Interface string
 	Via       netip.Addr
-	Table     int
-	// Err is the errno's name where the kernel refuses: ENETUNREACH, EHOSTUNREACH
-	// (no route back to the source …), EACCES (prohibit), EINVAL (blackhole,
-	// martian source), EXDEV (reverse path filter).
+	// Table is 254 (main) also for routes of the local table, as long as the host
+	// has never had an IPv4 rule of its own: the kernel searches both as one.
+	Table int
+	// Err is the errno's name where the kernel refuses:
+	//   - ENETUNREACH: no route; or, of the host's own packets, a source that is
+	//     not an address of the host.
+	//   - EHOSTUNREACH: a route of type unreachable; or, of an IPv4 packet that
+	//     came in, that it would have to be forwarded and forwarding is off.
+	//   - EACCES: a route of type prohibit, or such a Choice.
+	//   - EINVAL: a route of type blackhole; of an IPv4 packet that came in, also a
+	//     martian source or destination; and, with newer kernels (seen with Linux
+	//     6.18), one that the reverse path filter refuses.
+	//   - EXDEV: the reverse path filter, with older kernels.
+	//   - ENODEV: there is no such interface.
+	//
+	// With IPv6, martian addresses and the lack of forwarding are not looked at:
+	// the kernel answers as if all was well.
 	Err string
 }
 

@@ -16,10 +16,7 @@ func (r *reader) links(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing the links: %w", err)
 	}
-	r.names = map[int]string{}
-	for _, l := range all {
-		r.names[l.Attrs().Index] = l.Attrs().Name
-	}
+	r.names = namesOf(all)
 	addresses, err := addressesByLink()
 	if err != nil {
 		r.unseen(Links, err)

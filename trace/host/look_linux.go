@@ -14,20 +14,21 @@ type looker struct{ namespace Namespace }
 
 // Route asks as ip-route(8) does with "route get".
 func (l looker) Route(q Query) (d Decision) {
-	options := &netlink.RouteGetOptions{Iif: q.In, Mark: q.Mark}
-	if q.Src.IsValid() {
-		options.SrcAddr = ipOf(q.Src)
+	to, from := q.Dst.Unmap(), q.Src.Unmap()
+	if from.IsValid() && from.Is4() != to.Is4() {
+		return Decision{Err: "EAFNOSUPPORT"}
 	}
+	options := &netlink.RouteGetOptions{Iif: q.In, Oif: to.Zone(), Mark: q.Mark, SrcAddr: ipOf(from)}
 	err := l.namespace.Do(func() error {
-		routes, err := netlink.RouteGetWithOptions(ipOf(q.Dst), options)
-		if err != nil || len(routes) == 0 {
+		routes, err := netlink.RouteGetWithOptions(ipOf(to), options)
+		if err != nil {
 			return err
 		}
-		r := routes[0]
-		d = Decision{Type: routeType(r.Type), Via: viaOf(r.Gw, r.Via), Table: r.Table}
-		link, err := net.InterfaceByIndex(r.LinkIndex)
-		if err == nil {
-			d.Interface = link.Name
+		for _, r := range routes { // there is one
+			d = Decision{Type: routeType(r.Type), Via: viaOf(r.Gw, r.Via), Table: r.Table}
+			if link, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
+				d.Interface = link.Attrs().Name
+			}
 		}
 		return nil
 	})
@@ -37,7 +38,8 @@ func (l looker) Route(q Query) (d Decision) {
 	return d
 }
 
-func ipOf(a netip.Addr) net.IP { return net.IP(a.AsSlice()) }
+// ipOf is nil for the zero Addr.
+func ipOf(a netip.Addr) net.IP { return a.AsSlice() }
 
 // errnoName is the name of the errno in an error, or the error's text where
 // there is none.

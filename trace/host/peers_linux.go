@@ -3,15 +3,69 @@ package host
 import (
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 )
+
+// place is a Place in which ends of veth pairs are looked for, by readers of
+// several others perhaps.
+type place struct {
+	Place
+	look  sync.Once
+	ns    *os.File       // the network namespace; nil before the first look
+	names map[int]string // of the links, by number
+	err   error
+}
+
+func placesOf(all []Place) []*place {
+	places := make([]*place, len(all))
+	for i, p := range all {
+		places[i] = &place{Place: p}
+	}
+	return places
+}
+
+// open looks into the place, once.
+func (p *place) open() error {
+	p.look.Do(func() {
+		p.err = p.Namespace.Do(func() (err error) {
+			if p.ns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
+				return err
+			}
+			links, err := listed(netlink.LinkList)
+			p.names = namesOf(links)
+			return err
+		})
+	})
+	return p.err
+}
+
+func closeAll(all []*place) {
+	for _, p := range all {
+		if p.ns != nil {
+			_ = p.ns.Close() // opened for its reference only
+		}
+	}
+}
+
+func namesOf(links []netlink.Link) map[int]string {
+	names := map[int]string{}
+	for _, l := range links {
+		names[l.Attrs().Index] = l.Attrs().Name
+	}
+	return names
+}
+
+// sameNamespace stands for the ID of a link whose far end is in the same
+// namespace: the kernel gives none.
+const sameNamespace = -1
 
 // peers finds the far ends of veth pairs, by the number of the near end. A link
 // names its far end by the number that this has in its own namespace, and by the
 // ID that this namespace has given to the other one.
 func (r *reader) peers(links []netlink.Link) (map[int]Port, error) {
-	wanted := map[int][]netlink.Link{}
+	wanted := map[int][]netlink.Link{} // by the ID
 	for _, l := range links {
 		if l.Type() == "veth" {
 			id := l.Attrs().NetNsID
@@ -27,48 +81,20 @@ func (r *reader) peers(links []netlink.Link) (map[int]Port, error) {
 		}
 		delete(wanted, id)
 	}
-	pair(sameNamespace, r.at.Name, r.names)
+	pair(sameNamespace, r.Node, r.names)
 	for _, o := range r.others {
 		if len(wanted) == 0 {
 			break
 		}
-		id, names, err := lookInto(o, wanted)
+		err := o.open()
+		id := sameNamespace
+		if err == nil {
+			id, err = netlink.GetNetNsIdByFd(int(o.ns.Fd()))
+		}
 		if err != nil {
 			return found, fmt.Errorf("looking for the far ends of veth pairs in %s: %w", o.Name, err)
 		}
-		pair(id, o.Name, names)
+		pair(id, o.Name, o.names)
 	}
 	return found, nil
-}
-
-// sameNamespace stands for the ID of a link whose far end is in the same
-// namespace: the kernel gives none.
-const sameNamespace = -1
-
-// lookInto asks for the ID of another namespace and, where that is wanted, for
-// the names of the links in it.
-func lookInto(o Place, wanted map[int][]netlink.Link) (id int, names map[int]string, err error) {
-	var other *os.File
-	var links []netlink.Link
-	err = o.Namespace.Do(func() (err error) {
-		if other, err = os.Open("/proc/thread-self/ns/net"); err != nil {
-			return err
-		}
-		links, err = listed(netlink.LinkList)
-		return err
-	})
-	if other != nil {
-		defer other.Close() // opened for its reference only
-	}
-	if err != nil {
-		return 0, nil, err
-	}
-	if id, err = netlink.GetNetNsIdByFd(int(other.Fd())); err != nil {
-		return 0, nil, fmt.Errorf("asking for its ID: %w", err)
-	}
-	names = map[int]string{}
-	for _, l := range links {
-		names[l.Attrs().Index] = l.Attrs().Name
-	}
-	return id, names, nil
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 )
 
 // Read looks at a network namespace. The others are the namespaces in which the
@@ -14,7 +16,45 @@ import (
 // What cannot be read is told by State.Unseen. It is an error that the
 // namespace cannot be entered, or that no part of it can be read.
 func Read(ctx context.Context, at Place, others []Place, o Options) (State, error) {
-	r := reader{State: State{Node: at.Name, Look: looker{at.Namespace}}, at: at, others: others, options: o}
+	places := placesOf(others)
+	defer closeAll(places)
+	return read(ctx, at, places, o)
+}
+
+// ReadAll looks at several network namespaces at the same time, as Read does, and
+// looks for the far ends of veth pairs in each of them.
+func ReadAll(ctx context.Context, all []Place, o Options) (map[string]State, error) {
+	places := placesOf(all)
+	defer closeAll(places)
+	states := make([]State, len(all))
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(2 * runtime.GOMAXPROCS(0)) // each takes a thread, which mostly waits for the kernel
+	for i, at := range all {
+		work.Go(func() (err error) {
+			states[i], err = read(ctx, at, places, o)
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return nil, err
+	}
+	byName := map[string]State{}
+	for _, s := range states {
+		byName[s.Node] = s
+	}
+	return byName, nil
+}
+
+// reader fills in a State, on a thread inside the namespace.
+type reader struct {
+	State
+	others  []*place
+	options Options
+	names   map[int]string // of the links, by number
+}
+
+func read(ctx context.Context, at Place, others []*place, o Options) (State, error) {
+	r := reader{State: State{Node: at.Name, Look: looker{at.Namespace}}, others: others, options: o}
 	parts := []struct {
 		name Part
 		read func(context.Context) error
@@ -42,15 +82,6 @@ func Read(ctx context.Context, at Place, others []Place, o Options) (State, erro
 		return State{}, fmt.Errorf("looking at %s: %w", at.Name, err)
 	}
 	return r.State, nil
-}
-
-// reader fills in a State, on a thread inside the namespace.
-type reader struct {
-	State
-	at      Place
-	others  []Place
-	options Options
-	names   map[int]string // of the links, by number
 }
 
 // unseen notes why a part, or some of it, could not be read.

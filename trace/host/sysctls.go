@@ -25,16 +25,16 @@ var linkSysctlNames = []string{
 	"net.ipv6.conf.%s.forwarding", "net.ipv6.conf.%s.disable_ipv6", "net.ipv6.conf.%s.accept_ra",
 }
 
-// SysctlOf is the name of a setting of one interface: the words for its place
-// before and behind the interface's name ("net.ipv4.conf", "rp_filter"). As with
-// sysctl(8), a dot in the interface's name becomes a slash.
-func SysctlOf(before, link, behind string) string {
-	return before + "." + strings.ReplaceAll(link, ".", "/") + "." + behind
+// LinkSysctl is the name of a setting of one interface: the pattern with the
+// interface's name for its %s ("net.ipv4.conf.%s.rp_filter"). As with sysctl(8), a
+// slash stands for a dot in the interface's name.
+func LinkSysctl(pattern, link string) string {
+	return fmt.Sprintf(pattern, strings.ReplaceAll(link, ".", "/"))
 }
 
-// SysctlPath is the file of a setting below /proc/sys.
+// SysctlPath is where a setting lies below /proc/sys.
 func SysctlPath(name string) string {
-	return "/proc/sys/" + strings.Map(func(r rune) rune {
+	return strings.Map(func(r rune) rune {
 		switch r {
 		case '.':
 			return '/'
@@ -50,7 +50,7 @@ func sysctlsOf(links []Link) []string {
 	all := append([]string{}, sysctlNames...)
 	for _, conf := range append([]string{"all", "default"}, linkNames(links)...) {
 		for _, s := range linkSysctlNames {
-			all = append(all, fmt.Sprintf(s, strings.ReplaceAll(conf, ".", "/")))
+			all = append(all, LinkSysctl(s, conf))
 		}
 	}
 	return all

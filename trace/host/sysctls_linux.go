@@ -15,7 +15,7 @@ func (r *reader) sysctls(context.Context) error {
 	var refused error
 	r.Sysctls = map[string]string{}
 	for _, name := range sysctlsOf(r.Links) {
-		value, err := os.ReadFile(SysctlPath(name))
+		value, err := os.ReadFile("/proc/sys/" + SysctlPath(name))
 		switch {
 		case err == nil:
 			r.Sysctls[name] = strings.Join(strings.Fields(string(value)), " ")

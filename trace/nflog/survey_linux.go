@@ -9,6 +9,7 @@ import (
 	"github.com/google/nftables"
 
 	"packetwalk/trace"
+	"packetwalk/trace/host"
 	"packetwalk/trace/ruleset"
 )
 
@@ -106,17 +107,13 @@ func (s *Surveyed) native() error {
 	if err != nil {
 		return nil // a kernel without nf_tables has no such chains
 	}
-	chains, err := conn.ListChains()
+	chains, err := host.NativeChains(conn)
 	if err != nil {
 		return nil
 	}
 	var names []string
 	for _, c := range chains {
-		ofIptables := len(trace.HooksOf(trace.Table(c.Table.Name))) > 0 &&
-			(c.Table.Family == nftables.TableFamilyIPv4 || c.Table.Family == nftables.TableFamilyIPv6)
-		if c.Hooknum != nil && !ofIptables && c.Table.Family != nftables.TableFamilyARP {
-			names = append(names, c.Table.Name+" "+c.Name)
-		}
+		names = append(names, c.Table.Name+" "+c.Name)
 	}
 	if len(names) > 0 {
 		s.Warnings = append(s.Warnings, "native nft chains hook in too, and are not seen by this trace: "+strings.Join(names, ", "))
