@@ -23,6 +23,10 @@ type Messages struct {
 	Fault      Faults
 	Prompt     Prompt
 	LessonKeys LessonKeys
+
+	Why       Why
+	WhyScreen WhyScreen
+	WhyKeys   WhyKeys
 }
 
 // Verdicts says what a step did with the packet.

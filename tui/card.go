@@ -85,7 +85,7 @@ type cardPanel struct {
 }
 
 func (m *model) cardPanel() cardPanel {
-	return cardPanel{w: m.w, l: m.lesson, walks: m.player.walks, keys: m.keys, focused: m.focused() == onLesson}
+	return cardPanel{w: m.w, l: m.lesson, walks: m.player.walks, keys: m.keys, focused: m.focused() == onCard}
 }
 
 func (p cardPanel) draw(g *grid, r rect) {

@@ -90,7 +90,7 @@ func (m *model) askForShell() {
 // choosing says that the arrow keys move the cursor among the answers: once the
 // question has come into view.
 func (m *model) choosing() bool {
-	return m.lesson.asking() && m.focused() == onLesson && m.questionInView()
+	return m.lesson.asking() && m.focused() == onCard && m.questionInView()
 }
 
 // questionInView says that the whole question can be seen, or its end.

@@ -65,7 +65,7 @@ const (
 	onRules focus = iota
 	onPacket
 	onWalks
-	onLesson
+	onCard
 	numFocus
 )
 
@@ -127,7 +127,7 @@ func newModel(c Config, send func()) *model {
 	w.variant = c.Variant
 	m := &model{cfg: c, w: w, palette: newPalette(assets.ThemeFor(true)), player: newPlayer(), send: send, lesson: newLesson(c)}
 	if len(c.Steps) > 0 {
-		m.focus = onLesson
+		m.focus = onCard
 	}
 	m.bindKeys()
 	return m
@@ -325,9 +325,9 @@ func (m *model) play(msg tea.KeyPressMsg) tea.Cmd {
 func (m *model) panels() []focus {
 	switch m.place() {
 	case instead:
-		return []focus{onLesson}
+		return []focus{onCard}
 	case beside:
-		return []focus{onLesson, onRules, onPacket, onWalks}
+		return []focus{onCard, onRules, onPacket, onWalks}
 	}
 	return []focus{onRules, onPacket, onWalks}
 }

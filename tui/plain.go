@@ -18,6 +18,9 @@ type Plain struct {
 	Lang string
 	// Over finds the rules that a walk passed over, to be printed too. Nil for none.
 	Over func(trace.Walk) []passedover.Passed
+	// Width is that of the terminal that W is, in columns; 0 where it is none.
+	// Answers are wrapped to it.
+	Width int
 	// joined says that what is printed next would stand right below the last line.
 	joined bool
 }

@@ -47,7 +47,7 @@ func (m *model) scroll(by scrolling) {
 	case m.help:
 		inner := helpBox(m.width, m.height).inset(2, 1)
 		m.helpOffset = by.offset(m.helpOffset, len(m.helpLines(inner.w)), inner.h)
-	case m.focused() == onLesson:
+	case m.focused() == onCard:
 		n, h, first := m.cardPanel().extent(l.lesson)
 		m.lesson.card.scrollTo(by.offset(first, n, h))
 	case len(w.Steps) == 0:

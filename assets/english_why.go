@@ -1,0 +1,47 @@
+package assets
+
+func englishWhy() Why {
+	return Why{
+		Reachable: "reachable: {title}", NotReachable: "not reachable: {title}", Unclear: "not clear: {title}",
+		Asked: "asked: {target} from {from}: {result}", AskedAbout: "asked: {target}: {result}",
+		Answered: "an answer came", Refused: "refused", Unreachable: "an error came back", Silent: "nothing came back",
+		Stalled: "connected, then no data came through", Unasked: "the request was only watched", WithError: "{result} ({error})",
+		Because: "because: {text}", Culprit: "culprit: {culprit}", Evidence: "evidence:", Opens: "what this opens up: {text}",
+		Unseen: "could not be seen:", Fix: "fix, in {node}:", FixAnywhere: "fix:",
+		CulpritIn: "{kind} in {node}",
+		Rule:      "rule", Policy: "policy", Chain: "chain", NativeRule: "rule of nft", Route: "route", Choice: "policy rule (ip rule)", Sysctl: "kernel setting",
+		Socket: "socket", Neighbor: "neighbour", Link: "interface", Connection: "tracked connection",
+		RulePlace: "{table}/{chain} rule {rule}", ChainPlace: "{table}/{chain}", HandlePlace: "{table}/{chain} handle {handle}", PolicyPlace: "{table}/{chain}",
+		Iptables: "{place} (iptables-{variant})",
+		WalkHead: "{what} (walk {id}): {packet} {src} to {dst}: {outcome}",
+		Request:  "request", Reply: "reply", Refusal: "refusal",
+		Passed: "{node}: {hooks}: let through", Stop: "{node}: {place}: {verdict}", Decided: "decided here",
+		MoreWalks: "more walks of this request: {n}",
+	}
+}
+
+func englishWhyScreen() WhyScreen {
+	return WhyScreen{
+		Title: "why {target}", TitleFrom: "why {target} from {from}", Answer: "answer",
+		Sending: "sending a request to {target}, waiting for its packets …", SendingFrom: "sending a request to {target} from {from}, waiting for its packets …",
+		Watching: "watching for a request to {target}; try it from {where} …", Again: "asking again: {what}", Finishing: "the fix is run; {what}",
+		Running: "running in {node}: {command}",
+		Failed:  "the question could not be asked: {error}", AskAgain: "{key} asks again",
+		Reached: "✓ reachable", NotReached: "✗ not reachable", Unclear: "not clear", Waiting: "asking …",
+		StepThrough: "{enter} shows the step that decided, {space} plays the walk", NoWalks: "No packet of the request was seen, so there is no walk to step through.",
+		Decided:     "◆ decided here: {outcome}",
+		MarkDecided: Term{"◆", "the step that decided what became of the request"},
+		FixTitle:    "fix", FixIn: "In {node}:", RunIt: "Run this in {node}? {yes} runs it, {no} does not.", RunYourself: "Run it yourself in {node}: nothing is run from here.",
+		NoFix: "No command is known that mends it.", Ran: "what was run:", ExitCode: "exit code {code}", RanFailed: "could not be run: {error}",
+		NotRun: "not run, because the command before it failed: {command}",
+	}
+}
+
+func englishWhyKeys() WhyKeys {
+	return WhyKeys{
+		Walk: "change between the answer and the walk", Show: "from the answer: to the step that decided", Decided: "to the step that decided",
+		Ask: "ask again", Fix: "show the fix", Yes: "run the fix that is shown", No: "do not run it",
+		Next: "the next panel; where there is no room for all, between answer and walk", Pause: "play the walk, pause or go on; at the end: play again",
+		WalkShort: "walk", AnswerShort: "answer", ShowShort: "what decided", DecidedShort: "what decided", AskShort: "ask again", FixShort: "fix", YesShort: "run it", NoShort: "close",
+	}
+}

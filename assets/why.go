@@ -1,0 +1,61 @@
+package assets
+
+// Why is what an answer says beside the sentences of its cause, on the screen
+// and in plain text alike.
+type Why struct {
+	// The headline, by what is known. Unclear is where the request was only watched.
+	Reachable, NotReachable, Unclear string
+	// Asked is the question with what came of it; AskedAbout where the sender is not known.
+	Asked, AskedAbout                                        string
+	Answered, Refused, Unreachable, Silent, Stalled, Unasked string
+	// WithError adds the sender's own error to a result.
+	WithError string
+
+	Because, Culprit, Evidence, Opens, Unseen string
+	// Fix stands above the commands; FixAnywhere where no node is named.
+	Fix, FixAnywhere string
+
+	// CulpritIn is a kind of culprit and its node; the kinds follow.
+	CulpritIn                                                 string
+	Rule, Policy, Chain, NativeRule, Route, Choice, Sysctl    string
+	Socket, Neighbor, Link, Connection                        string
+	RulePlace, ChainPlace, HandlePlace, PolicyPlace, Iptables string
+
+	// WalkHead stands above a walk in brief, which is one of the three.
+	WalkHead                string
+	Request, Reply, Refusal string
+	// Passed is said of the hooks that let the packet through as it was; Stop is
+	// a station that did something.
+	Passed, Stop string
+	// Decided marks the step that decided.
+	Decided string
+	// MoreWalks counts the walks that are not shown in brief.
+	MoreWalks string
+}
+
+// WhyScreen is what only the screen says of an answer.
+type WhyScreen struct {
+	Title, TitleFrom string // above all; with the sender where it is known
+	Answer           string // the panel's title
+	// What goes on: Asking is put before the others when the question is asked again.
+	Sending, SendingFrom, Watching, Again, Finishing string
+	Running                                          string
+	// Failed is why the question could not be asked.
+	Failed, AskAgain string
+	// The notes on the panel's border.
+	Reached, NotReached, Unclear, Waiting string
+	// What the keys show: under an answer with walks, and without.
+	StepThrough, NoWalks string
+	// Decided is said at the step that decided, with what became of the packet.
+	Decided     string
+	MarkDecided Term
+	// The fix.
+	FixTitle, FixIn, RunIt, RunYourself, NoFix, Ran, ExitCode, RanFailed, NotRun string
+}
+
+// WhyKeys describes the keys of an answer; the short forms stand in the footer.
+type WhyKeys struct {
+	Walk, Show, Decided, Ask, Fix, Yes, No, Next, Pause string
+
+	WalkShort, AnswerShort, ShowShort, DecidedShort, AskShort, FixShort, YesShort, NoShort string
+}

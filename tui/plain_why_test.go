@@ -1,0 +1,95 @@
+package tui
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"packetwalk/trace"
+	"packetwalk/trace/why"
+)
+
+func printed(t *testing.T, a why.Answer, lang string, w int) string {
+	t.Helper()
+	var b strings.Builder
+	if err := (&Plain{W: &b, Lang: lang, Width: w}).Why(a); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestPlainWhy(t *testing.T) {
+	for _, lang := range []string{"en", "zh"} {
+		var b strings.Builder
+		all := answers()
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			fmt.Fprintf(&b, "== %s\n%s", name, printed(t, all[name], lang, 80))
+		}
+		fmt.Fprintf(&b, "== no terminal\n%s", printed(t, blocked(), lang, 0))
+		golden(t, "why-plain-"+lang, b.String())
+	}
+}
+
+// An answer of the usual size is seen at once, and its commands can be copied.
+func TestPlainWhyFitsTheScreen(t *testing.T) {
+	for _, lang := range []string{"en", "zh"} {
+		for name, a := range answers() {
+			text := printed(t, a, lang, 80)
+			lines := strings.Split(strings.TrimSpace(text), "\n")
+			if len(lines) > 23 {
+				t.Errorf("%s, %s: %d lines", name, lang, len(lines))
+			}
+			for _, c := range a.Fix.Commands {
+				if !strings.Contains(text, "\n    "+c+"\n") {
+					t.Errorf("%s, %s: the command %q is not whole", name, lang, c)
+				}
+			}
+			for _, l := range lines {
+				if width(l) > 80 && !strings.HasPrefix(l, codeIndent) {
+					t.Errorf("%s, %s: %d columns: %q", name, lang, width(l), l)
+				}
+			}
+		}
+	}
+}
+
+func TestPlainWhyIsSafe(t *testing.T) {
+	for _, w := range []int{0, 20, 80} {
+		for _, r := range printed(t, hostile(), "en", w) {
+			if r != '\n' && unsafe(r) {
+				t.Fatalf("width %d: %q reaches the terminal", w, r)
+			}
+		}
+	}
+}
+
+func TestDecided(t *testing.T) {
+	policy := blocked()
+	policy.Culprit = &why.Culprit{Kind: why.Policy, Node: "host", Variant: "nft", Table: trace.Filter, Chain: "FORWARD"}
+	policy.Attempt.Walks = []trace.Walk{droppedWalk()}
+	legacy := blocked()
+	legacy.Culprit.Variant, legacy.Culprit.Rule = "legacy", 7
+	noWalk := blocked()
+	noWalk.Attempt.Walks = nil
+	pointed := unheard()
+	pointed.Evidence = pointed.Evidence[:1]
+	for name, c := range map[string]struct {
+		a    why.Answer
+		want decision
+		ok   bool
+	}{
+		"the culprit's rule":          {blocked(), decision{1, blockedWalk().End}, true},
+		"the culprit's policy":        {policy, decision{4, droppedWalk().End}, true},
+		"the walk's bad end":          {legacy, decision{1, blockedWalk().End}, true},
+		"what the evidence says last": {unheard(), decision{1, synWalk().End}, true},
+		"what it says at all":         {pointed, decision{1, 12}, true},
+		"the request's arrival":       {served(), decision{1, synWalk().End}, true},
+		"nothing was seen":            {noWalk, decision{}, false},
+	} {
+		if got, ok := decided(c.a); got != c.want || ok != c.ok {
+			t.Errorf("%s: %v, %v; want %v, %v", name, got, ok, c.want, c.ok)
+		}
+	}
+}
