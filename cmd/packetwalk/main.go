@@ -116,7 +116,7 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("packetwalk {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	addRunFlags(root)
-	for _, c := range []*cobra.Command{newRun(), newShell(), newExec(), newList(), newCheck(), newTrace(), newClean(), newGuard(), newDoctor(), newVersion()} {
+	for _, c := range []*cobra.Command{newRun(), newShell(), newExec(), newList(), newCheck(), newTrace(), newWhy(), newClean(), newGuard(), newDoctor(), newVersion()} {
 		root.AddCommand(c)
 	}
 	return root

@@ -53,10 +53,15 @@ func addIptablesFlag(cmd *cobra.Command) {
 
 // addViewFlags adds the flags that decide how walks are shown.
 func addViewFlags(cmd *cobra.Command) {
+	addPrintFlags(cmd)
+	cmd.Flags().Bool("all-rules", false, "with --plain or --json, show the rules too that were passed over because they did not match, and why")
+}
+
+// addPrintFlags adds those of the view flags that every output has.
+func addPrintFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.Bool("plain", false, "print one line a step instead of drawing (the default where there is no terminal)")
+	f.Bool("plain", false, "print text instead of drawing (the default where there is no terminal)")
 	f.Bool("json", false, "print one JSON object a line")
-	f.Bool("all-rules", false, "with --plain or --json, show the rules too that were passed over because they did not match, and why")
 	addLangFlag(cmd)
 }
 

@@ -19,6 +19,8 @@ var errNetfilter = errors.New("netfilter is a part of Linux: there is nothing to
 
 func runInLab(context.Context, string, string, []string) error { return lab.ErrNeedsLinux }
 
+func answerWhy(context.Context, whyFlags) error { return errNetfilter }
+
 func traceMachine(context.Context, traceFlags) error                  { return errNetfilter }
 func cleanMachine(context.Context, io.Writer, []string) error         { return errNetfilter }
 func guardMachine(context.Context, io.Reader, string, []string) error { return errNetfilter }

@@ -168,14 +168,20 @@ func (c causeCase) carryOut(t *testing.T, l *lab.Lab, variant string, m command)
 	}
 }
 
-// ask opens an inquiry for one question, so that no probes are in the rules when
-// commands are carried out.
 func (c causeCase) ask(t *testing.T, l *lab.Lab, variant string) why.Answer {
 	t.Helper()
-	q, err := inquire.Open(t.Context(), inquire.Scene{
-		Places: places(l), Family: c.family(t), Iptables: variant,
-		Options: nflog.Options{Report: func(err error) { t.Error(err) }},
-	})
+	return ask(t, l, variant, c.question(t))
+}
+
+// ask opens an inquiry for one question, so that no probes are in the rules when
+// commands are carried out.
+func ask(t *testing.T, l *lab.Lab, variant string, question why.Question) why.Answer {
+	t.Helper()
+	scene := inquire.Scene{Places: places(l), Family: trace.IPv4, Iptables: variant, Options: nflog.Options{Report: func(err error) { t.Error(err) }}}
+	if question.Target.Addr.Addr().Is6() {
+		scene.Family = trace.IPv6
+	}
+	q, err := inquire.Open(t.Context(), scene)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +190,7 @@ func (c causeCase) ask(t *testing.T, l *lab.Lab, variant string) why.Answer {
 			t.Error(err)
 		}
 	}()
-	e, err := q.Ask(t.Context(), c.question(t))
+	e, err := q.Ask(t.Context(), question)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,15 +217,6 @@ func places(l *lab.Lab) []inquire.Place {
 		all = append(all, inquire.Place{Name: n.Name, Kind: string(n.Kind), Namespace: l.Node(n.Name)})
 	}
 	return all
-}
-
-// family is that of a target's address.
-func (c causeCase) family(t *testing.T) trace.Family {
-	t.Helper()
-	if c.question(t).Target.Addr.Addr().Is6() {
-		return trace.IPv6
-	}
-	return trace.IPv4
 }
 
 // describe is what an answer was made of, for a failed test.

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"packetwalk/trace/why"
+)
+
+// mend runs the fix after a yes, and asks again. Where nothing must be changed
+// the commands that were printed are all there is.
+func (t *theater) mend(ctx context.Context, a why.Answer) error {
+	if len(a.Fix.Commands) == 0 {
+		fmt.Fprintln(os.Stderr, "packetwalk: no command is known that mends it")
+		return exitOf(a)
+	}
+	if t.run == nil {
+		fmt.Fprintf(os.Stderr, "packetwalk: nothing was changed: on a host the commands are for you to run in %s\n", a.Fix.Node)
+		return exitOf(a)
+	}
+	yes, err := confirm(fmt.Sprintf("Run this in %s: %s? [y/N] ", a.Fix.Node, strings.Join(a.Fix.Commands, "; ")))
+	if err != nil || !yes {
+		return exitOf(a)
+	}
+	if err := t.runFix(ctx, a.Fix); err != nil {
+		return err
+	}
+	again, err := t.ask(ctx)
+	if err != nil {
+		return err
+	}
+	if err := printAnswer(os.Stdout, again, t.flags.runFlags); err != nil {
+		return err
+	}
+	return exitOf(again)
+}
+
+// runFix runs the commands of a fix, up to the first that fails.
+func (t *theater) runFix(ctx context.Context, f why.Fix) error {
+	for _, command := range f.Commands {
+		output, exit, err := t.run(ctx, f.Node, command)
+		if err != nil {
+			return fmt.Errorf("running %q in %s: %w", command, f.Node, err)
+		}
+		if exit != 0 {
+			return fmt.Errorf("running %q in %s: exit code %d: %s", command, f.Node, exit, strings.TrimSpace(output))
+		}
+	}
+	return nil
+}
+
+// confirm asks for a yes. The end of the input is a no.
+func confirm(question string) (bool, error) {
+	fmt.Fprint(os.Stderr, question)
+	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil && line == "" {
+		fmt.Fprintln(os.Stderr)
+		return false, nil
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, nil
+}

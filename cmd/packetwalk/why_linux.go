@@ -1,0 +1,317 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/charmbracelet/x/term"
+
+	"packetwalk/lab"
+	"packetwalk/lab/control"
+	"packetwalk/trace"
+	"packetwalk/trace/host"
+	"packetwalk/trace/nflog"
+	"packetwalk/trace/why"
+	"packetwalk/trace/why/inquire"
+	"packetwalk/tui"
+)
+
+// answerWhy asks where the flags say, and ends with an exitError where the
+// target is not reached.
+func answerWhy(ctx context.Context, flags whyFlags) error {
+	switch {
+	case flags.scenario != "":
+		return whyInScenario(ctx, flags)
+	case flags.inside:
+		return whyInside(ctx, flags)
+	}
+	which, ok, err := labToAsk(flags)
+	if err != nil {
+		return err
+	}
+	if ok {
+		return enterLab(ctx, which, flags)
+	}
+	return errors.New("no lab of this user is running")
+}
+
+// theater is where the question is asked, and how the answer is acted on.
+type theater struct {
+	scene inquire.Scene
+	flags whyFlags
+	// run carries out a command in a node; nil where nothing must be changed.
+	run func(ctx context.Context, node, command string) (output string, exit int, err error)
+}
+
+// kinds says what every place is.
+func (t *theater) kinds() map[string]string {
+	all := map[string]string{}
+	for _, p := range t.scene.Places {
+		all[p.Name] = p.Kind
+	}
+	return all
+}
+
+// ask resolves the target anew, since the lab may have changed, and asks.
+func (t *theater) ask(ctx context.Context) (a why.Answer, err error) {
+	hosts, err := inquire.Look(ctx, t.scene.Places, nil)
+	if err != nil {
+		return a, err
+	}
+	if _, ok := hosts[t.flags.from]; !ok {
+		return a, usageError{inputError{fmt.Errorf("asking from %q: there is no such node; there are: %s", t.flags.from, strings.Join(names(t.scene.Places), ", "))}}
+	}
+	addr, err := t.resolve(hosts)
+	if err != nil {
+		return a, err
+	}
+	scene := t.scene
+	scene.Family = familyOf(addr)
+	q, err := inquire.Open(ctx, scene)
+	if err != nil {
+		return a, err
+	}
+	defer func() { err = errors.Join(err, q.Close(context.WithoutCancel(ctx))) }()
+	e, err := q.Ask(ctx, why.Question{Target: t.flags.wanted.At(addr), From: t.flags.from, Port: t.flags.port})
+	if err != nil {
+		return a, err
+	}
+	return why.Explain(e), nil
+}
+
+func names(places []inquire.Place) []string {
+	var all []string
+	for _, p := range places {
+		all = append(all, p.Name)
+	}
+	return all
+}
+
+func familyOf(a netip.Addr) trace.Family {
+	if a.Is4() {
+		return trace.IPv4
+	}
+	return trace.IPv6
+}
+
+func (t *theater) resolve(hosts map[string]host.State) (netip.Addr, error) {
+	addr, ok := t.flags.wanted.Resolve(hosts, t.kinds(), t.flags.from)
+	switch {
+	case ok:
+		return addr, nil
+	case t.flags.wanted.Host == "":
+		return addr, usageError{inputError{errors.New("resolving the target: it names no host, and there is more than one")}}
+	}
+	return addr, usageError{inputError{fmt.Errorf("resolving %q: it is no address and no node; there are: %s", t.flags.wanted.Host, strings.Join(names(t.scene.Places), ", "))}}
+}
+
+// show asks and prints what came of it.
+func (t *theater) show(ctx context.Context) error {
+	a, err := t.ask(ctx)
+	if err != nil {
+		return err
+	}
+	if err := printAnswer(os.Stdout, a, t.flags.runFlags); err != nil {
+		return err
+	}
+	if t.flags.fix && !a.Reachable {
+		return t.mend(ctx, a)
+	}
+	return exitOf(a)
+}
+
+// exitOf is the exit code that tells whether the target was reached.
+func exitOf(a why.Answer) error {
+	if a.Reachable {
+		return nil
+	}
+	return exitError(exitFailed)
+}
+
+func printAnswer(w io.Writer, a why.Answer, flags runFlags) error {
+	if !flags.json {
+		return (&tui.Plain{W: w, Lang: flags.lang, Width: terminalWidth()}).Why(a)
+	}
+	out := json.NewEncoder(w)
+	for _, walk := range a.Attempt.Walks {
+		if err := out.Encode(walk); err != nil {
+			return err
+		}
+	}
+	text, err := a.JSON(flags.lang)
+	if err != nil {
+		return err
+	}
+	return out.Encode(json.RawMessage(text))
+}
+
+// terminalWidth is that of standard output, in columns; 0 where it is no terminal.
+func terminalWidth() int {
+	width, _, err := term.GetSize(os.Stdout.Fd())
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// enterLab asks in a running lab: this program runs again, inside it.
+func enterLab(ctx context.Context, which string, flags whyFlags) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program, to run it in the lab: %w", err)
+	}
+	args := append([]string{self}, os.Args[1:]...)
+	return runInLab(ctx, which, flags.from, append(args, "--inside", "--lang", flags.lang))
+}
+
+// labToAsk says whether the question is about a running lab: the one that was
+// named, or one that is there where no host can be meant.
+func labToAsk(flags whyFlags) (which string, ok bool, err error) {
+	all, lost := control.Running()
+	isNode := func(l control.Lab) bool { _, ok := l.Node(flags.from); return ok }
+	switch {
+	case flags.lab != "" || len(all) > 0 && os.Geteuid() != 0 || slices.ContainsFunc(all, isNode):
+		if flags.from == "" {
+			return "", false, usageError{inputError{errors.New("asking in a lab needs --from with one of its nodes")}}
+		}
+		return flags.lab, true, nil
+	case len(all) == 0 && os.Geteuid() != 0:
+		return "", false, errors.Join(lost, errors.New("no lab of this user is running, and asking about this machine needs root: "+
+			"run it with sudo, or start a lab in another terminal, for example with packetwalk run publish-port"))
+	}
+	return "", false, nil
+}
+
+// whyInside is the part of enterLab that runs in the lab.
+func whyInside(ctx context.Context, flags whyFlags) error {
+	leaveTools()
+	all, err := control.Running()
+	if err != nil || len(all) != 1 {
+		return errors.Join(errors.New("asking inside a lab: there is none around this process"), err)
+	}
+	l := all[0]
+	t := &theater{flags: flags, scene: inquire.Scene{Iptables: l.Iptables, Wait: flags.wait, Options: guarded()}}
+	for _, n := range l.Nodes {
+		ns, err := nflog.OpenNetNS(n.Name)
+		if err != nil {
+			return err
+		}
+		defer ns.Close()
+		t.scene.Places = append(t.scene.Places, inquire.Place{Name: n.Name, Kind: n.Kind, Namespace: ns})
+	}
+	t.run = func(ctx context.Context, node, command string) (string, int, error) {
+		return runCommand(ctx, l, node, command)
+	}
+	return t.show(ctx)
+}
+
+// leaveTools takes the lab's tools off the PATH: the system's own iptables is
+// what the trace works with.
+func leaveTools() {
+	var dirs []string
+	for dir := range strings.SplitSeq(os.Getenv("PATH"), string(os.PathListSeparator)) {
+		if dir != lab.ToolDir {
+			dirs = append(dirs, dir)
+		}
+	}
+	os.Setenv("PATH", strings.Join(dirs, string(os.PathListSeparator)))
+}
+
+// guarded are the options of a trace whose probes must not outlive this process.
+func guarded() nflog.Options {
+	o := nflog.Options{Report: func(err error) { fmt.Fprintln(os.Stderr, "packetwalk:", err) }}
+	if self, err := os.Executable(); err == nil {
+		o.Guard = func(run string, backends []nflog.Backend) []string { return guardCommand(self, run, backends) }
+	}
+	return o
+}
+
+// runCommand runs a command in a node of a running lab as one would type it there.
+func runCommand(ctx context.Context, l control.Lab, node, command string) (output string, exit int, err error) {
+	in, err := os.Open(os.DevNull)
+	if err != nil {
+		return "", 0, err
+	}
+	defer in.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return "", 0, err
+	}
+	defer r.Close()
+	read := make(chan string, 1)
+	go func() {
+		var b bytes.Buffer
+		_, _ = io.Copy(&b, r)
+		read <- b.String()
+	}()
+	signals := make(chan os.Signal)
+	e, err := l.Run(ctx, node, control.Caller(os.Environ(), []string{"sh", "-c", command}), control.Streams{In: in, Out: w, Err: w}, signals)
+	w.Close()
+	return <-read, e.Status(), err
+}
+
+// whyInScenario builds a lab of its own to ask in.
+func whyInScenario(ctx context.Context, flags whyFlags) error {
+	draft, err := readScenario(flags.scenario)
+	if err != nil {
+		return err
+	}
+	if err := draft.Err(); err != nil {
+		return usageError{inputError{err}}
+	}
+	s := draft.Scenario
+	if !lab.InSandbox() {
+		return reexec(ctx)
+	}
+	if err := lab.Enter(); err != nil {
+		return err
+	}
+	iptables := s.Variant(flags.iptables)
+	if iptables == "both" {
+		iptables = "nft"
+	}
+	l, err := lab.Build(ctx, s.Topology, lab.Options{Iptables: iptables, Hidden: nflog.IsProbe})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	return inBuiltLab(l, iptables, flags).show(ctx)
+}
+
+// inBuiltLab asks in a lab of this process.
+func inBuiltLab(l *lab.Lab, iptables string, flags whyFlags) *theater {
+	report := func(err error) { fmt.Fprintln(os.Stderr, "packetwalk:", err) }
+	t := &theater{flags: flags, scene: inquire.Scene{Iptables: iptables, Wait: flags.wait, Options: nflog.Options{Report: report}}}
+	for _, n := range l.Topology().Nodes {
+		t.scene.Places = append(t.scene.Places, inquire.Place{Name: n.Name, Kind: string(n.Kind), Namespace: l.Node(n.Name)})
+	}
+	t.run = func(ctx context.Context, node, command string) (string, int, error) {
+		r, err := l.Run(ctx, node, command)
+		return string(r.Output), r.Exit, err
+	}
+	return t
+}
+
+// reexec runs this program again in the sandbox, with no door to a lab.
+func reexec(ctx context.Context) error {
+	restore := rememberTerminal()
+	code, err := lab.Reexec(context.WithoutCancel(ctx), nil)
+	if err != nil {
+		return err
+	}
+	if code == killed {
+		restore()
+	}
+	if code == exitDone {
+		return nil
+	}
+	return exitError(code)
+}
