@@ -1,7 +1,7 @@
-// Package docker asks a Docker daemon what the containers behind addresses are
-// called, over the daemon's unix socket. It only asks: where no daemon answers
-// there are no names, and nothing else depends on them. What is done with the
-// names is left to others.
+// Package docker asks a Docker daemon about its containers, over the daemon's
+// unix socket: what those behind addresses are called (Names), and where they
+// are and which ports they publish (Containers). It only asks, and what is done
+// with the answers is left to others.
 //
 // It speaks the Docker Engine API (https://docs.docker.com/reference/api/engine/)
 // without a version in its paths, which every daemon answers in its own.
@@ -72,10 +72,18 @@ func (c client) get(ctx context.Context, path string, query url.Values) (io.Read
 	}
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
-		return nil, fmt.Errorf("asking Docker for %s: status %s", path, resp.Status)
+		return nil, fmt.Errorf("asking Docker for %s: %w", path, &statusError{resp.StatusCode, resp.Status})
 	}
 	return resp.Body, nil
 }
+
+// statusError is a refusal, by its HTTP status.
+type statusError struct {
+	code int
+	text string
+}
+
+func (e *statusError) Error() string { return "status " + e.text }
 
 // container is what is read of a running container.
 type container struct {

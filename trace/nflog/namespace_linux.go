@@ -27,12 +27,25 @@ func OpenNetNS(nameOrPID string) (*NetNS, error) {
 	if _, err := strconv.ParseUint(nameOrPID, 10, 32); err == nil {
 		path = filepath.Join("/proc", nameOrPID, "ns/net")
 	}
-	f, err := os.Open(path)
+	n, err := NetNSAt(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("there is no network namespace %q: neither a name in /run/netns nor the ID of a process", nameOrPID)
 	case err != nil:
 		return nil, fmt.Errorf("opening network namespace %s: %w", nameOrPID, err)
+	}
+	return n, nil
+}
+
+// NetNSAt opens the network namespace that is mounted on a file, or that a link
+// in /proc leads to.
+func NetNSAt(path string) (*NetNS, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
+		return nil, errors.Join(fmt.Errorf("%s is no network namespace", path), f.Close())
 	}
 	return &NetNS{f}, nil
 }

@@ -80,18 +80,42 @@ func (s *Surveyed) family(ctx context.Context, f trace.Family, named string) err
 	return err
 }
 
-// holdsRules says whether the tables of a command hold rules other than probes,
-// or policies that drop. The listing creates no table.
-func holdsRules(ctx context.Context, command string) (bool, error) {
+// Rulesets reads what the backends hold in a network namespace, in their order
+// and without probes. It creates no table.
+func Rulesets(ctx context.Context, ns Namespace, backends []Backend) ([]ruleset.Ruleset, error) {
+	all := make([]ruleset.Ruleset, len(backends))
+	err := ns.Do(func() (err error) {
+		for i, b := range backends {
+			if all[i], err = saved(ctx, b.Command); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// saved is what a command's -save prints, without probes. It creates no table.
+func saved(ctx context.Context, command string) (ruleset.Ruleset, error) {
 	text, err := run(ctx, command+"-save", "")
 	if err != nil {
-		return false, err
+		return ruleset.Ruleset{}, err
 	}
 	rules, err := ruleset.Parse(text)
 	if err != nil {
-		return false, fmt.Errorf("%s-save: %w", command, err)
+		return ruleset.Ruleset{}, fmt.Errorf("%s-save: %w", command, err)
 	}
-	for _, t := range Visible(rules).Tables {
+	return Visible(rules), nil
+}
+
+// holdsRules says whether the tables of a command hold rules other than probes,
+// or policies that drop.
+func holdsRules(ctx context.Context, command string) (bool, error) {
+	rules, err := saved(ctx, command)
+	if err != nil {
+		return false, err
+	}
+	for _, t := range rules.Tables {
 		for _, c := range t.Chains {
 			if len(c.Rules) > 0 || c.Policy == trace.Drop {
 				return true, nil

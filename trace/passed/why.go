@@ -27,28 +27,14 @@ var unknown answer
 func told(holds bool, have string) answer { return answer{true, holds, have} }
 
 // why finds the first match that can be told to have failed.
-func (p packet) why(match []string) Reason {
-	module := ""
-	for i := 0; i < len(match); {
-		words := option(match[i:])
-		i += len(words)
-		not := words[0] == "!"
-		bare := words
-		if not {
-			bare = words[1:]
+func (p packet) why(match []string) (failed Reason) {
+	p.each(match, func(words []string, a answer) bool {
+		if a.known && a.holds == (words[0] == "!") {
+			failed = Reason{Match: slices.Clone(words), Have: a.have}
 		}
-		if len(bare) < 2 {
-			continue
-		}
-		if bare[0] == "-m" {
-			module = bare[1]
-			continue
-		}
-		if a := p.ask(module, bare[0], bare[1:]); a.known && a.holds == not {
-			return Reason{Match: slices.Clone(words), Have: a.have}
-		}
-	}
-	return Reason{}
+		return !failed.Known()
+	})
+	return failed
 }
 
 // option is the first match among the words: an option with its values, and

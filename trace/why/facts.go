@@ -27,25 +27,51 @@ const (
 	StateOf       FactKind = "state"
 	WouldShow     FactKind = "would-show"
 	PublishedPort FactKind = "published"
+	// In what an outside client that was made for the question differs from a real one.
+	OutsideStartsHere    FactKind = "outside-starts-here"
+	RuleNamesInterface   FactKind = "rule-names-interface"
+	RuleNamesSender      FactKind = "rule-names-sender"
+	ChoiceNamesInterface FactKind = "policy-rule-names-interface"
+	SettingDiffers       FactKind = "setting-differs"
 )
 
 // factWords are the sentences for facts, by language. The braces are Values.
 var factWords = map[FactKind]Words{
-	NothingSent:   {En: "no packet left {from}: its own kernel refused ({err})", Zh: "没有数据包离开 {from}：它自己的内核拒绝了（{err}）"},
-	RequestEnded:  {En: "the request was {outcome} in {node} at {place}", Zh: "请求在 {node} 的 {place} 处{outcome}"},
-	ReplyEnded:    {En: "the reply was {outcome} in {node} at {place}", Zh: "应答在 {node} 的 {place} 处{outcome}"},
-	RefusalCame:   {En: "{node} answered with {packet}", Zh: "{node} 以 {packet} 回应"},
-	NoReplySeen:   {En: "no reply was seen to leave {node}", Zh: "没有看到应答离开 {node}"},
-	SenderSaw:     {En: "{from} was told: {err}", Zh: "{from} 得到的结果：{err}"},
-	Rewritten:     {En: "{table}/{chain} rule {rule} in {node} rewrote the destination to {dst}", Zh: "{node} 的 {table}/{chain} 第 {rule} 条规则把目的地址改写为 {dst}"},
-	KernelAgrees:  {En: "the kernel's own word: {reason}, in {function}", Zh: "内核给出的丢弃原因：{reason}，位于 {function}"},
-	KernelOther:   {En: "the kernel also dropped the packet with {reason}, in {function}", Zh: "内核还以 {reason} 丢弃过该数据包，位于 {function}"},
-	EventsLost:    {En: "{events} events of the trace were lost: the walk may have holes; ask again on a quieter machine", Zh: "跟踪丢失了 {events} 个事件：路径可能不完整；请在机器较空闲时再试一次"},
-	NotLookedAt:   {En: "{part} of {node} could not be read: {err}", Zh: "无法读取 {node} 的 {part}：{err}"},
-	SocketsThere:  {En: "{node} listens on: {sockets}", Zh: "{node} 正在监听：{sockets}"},
-	RuleStands:    {En: "{node}, {table}/{chain} rule {rule}: {text}", Zh: "{node}，{table}/{chain} 第 {rule} 条规则：{text}"},
-	StateOf:       {En: "{node}: {text}", Zh: "{node}：{text}"},
-	WouldShow:     {En: "{command} in {node} would show more", Zh: "在 {node} 中运行 {command} 可以看到更多"},
+	NothingSent:  {En: "no packet left {from}: its own kernel refused ({err})", Zh: "没有数据包离开 {from}：它自己的内核拒绝了（{err}）"},
+	RequestEnded: {En: "the request was {outcome} in {node} at {place}", Zh: "请求在 {node} 的 {place} 处{outcome}"},
+	ReplyEnded:   {En: "the reply was {outcome} in {node} at {place}", Zh: "应答在 {node} 的 {place} 处{outcome}"},
+	RefusalCame:  {En: "{node} answered with {packet}", Zh: "{node} 以 {packet} 回应"},
+	NoReplySeen:  {En: "no reply was seen to leave {node}", Zh: "没有看到应答离开 {node}"},
+	SenderSaw:    {En: "{from} was told: {err}", Zh: "{from} 得到的结果：{err}"},
+	Rewritten:    {En: "{table}/{chain} rule {rule} in {node} rewrote the destination to {dst}", Zh: "{node} 的 {table}/{chain} 第 {rule} 条规则把目的地址改写为 {dst}"},
+	KernelAgrees: {En: "the kernel's own word: {reason}, in {function}", Zh: "内核给出的丢弃原因：{reason}，位于 {function}"},
+	KernelOther:  {En: "the kernel also dropped the packet with {reason}, in {function}", Zh: "内核还以 {reason} 丢弃过该数据包，位于 {function}"},
+	EventsLost:   {En: "{events} events of the trace were lost: the walk may have holes; ask again on a quieter machine", Zh: "跟踪丢失了 {events} 个事件：路径可能不完整；请在机器较空闲时再试一次"},
+	NotLookedAt:  {En: "{part} of {node} could not be read: {err}", Zh: "无法读取 {node} 的 {part}：{err}"},
+	SocketsThere: {En: "{node} listens on: {sockets}", Zh: "{node} 正在监听：{sockets}"},
+	RuleStands:   {En: "{node}, {table}/{chain} rule {rule}: {text}", Zh: "{node}，{table}/{chain} 第 {rule} 条规则：{text}"},
+	StateOf:      {En: "{node}: {text}", Zh: "{node}：{text}"},
+	WouldShow:    {En: "{command} in {node} would show more", Zh: "在 {node} 中运行 {command} 可以看到更多"},
+	OutsideStartsHere: {
+		En: "the outside client {address} was at {interface}, a link of its own to {node}: what a real one passes before that (routers, a cloud's firewall, XDP or tc at the real interface) was not asked",
+		Zh: "外部客户端 {address} 接在 {node} 的专用接口 {interface} 上：真实客户端在此之前经过的一切（路由器、云防火墙、真实接口上的 XDP 或 tc）都没有经过",
+	},
+	RuleNamesInterface: {
+		En: "{node}, {table}/{chain} rule {rule} tells {interface} from other interfaces, so what comes in there may fare otherwise: {text}",
+		Zh: "{node}，{table}/{chain} 第 {rule} 条规则区分了 {interface} 与其他接口，从那里进来的数据包可能有不同的结果：{text}",
+	},
+	RuleNamesSender: {
+		En: "{node}, {table}/{chain} rule {rule} tells senders apart, so others than {address} may fare otherwise: {text}",
+		Zh: "{node}，{table}/{chain} 第 {rule} 条规则区分了发送方，{address} 以外的发送方可能有不同的结果：{text}",
+	},
+	ChoiceNamesInterface: {
+		En: "{node}: a policy routing rule is for what comes in by {interface} only: {text}",
+		Zh: "{node}：有一条策略路由规则只针对从 {interface} 进来的数据包：{text}",
+	},
+	SettingDiffers: {
+		En: "{node}: {text}, but {own}",
+		Zh: "{node}：{text}，而 {own}",
+	},
 	PublishedPort: {En: "Docker publishes {container}'s port {inside} on {outside}", Zh: "Docker 把 {container} 的端口 {inside} 发布在 {outside} 上"},
 }
 

@@ -126,6 +126,11 @@ func belonging(walks []trace.Walk, question why.Question) []trace.Walk {
 			flows[w.Flow] = true
 		}
 	}
+	return ofFlows(walks, flows)
+}
+
+// ofFlows picks the walks of connections, and of the errors that answer them.
+func ofFlows(walks []trace.Walk, flows map[int]bool) []trace.Walk {
 	ids := map[int]bool{}
 	for _, w := range walks {
 		if flows[w.Flow] {

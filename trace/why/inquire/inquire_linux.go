@@ -29,6 +29,9 @@ type Place struct {
 	Name string
 	Kind string // "host", "container" or "machine"
 	nflog.Namespace
+	// Unfiltered says that the scene's filter is not for this place: NAT has given
+	// the request another address before it comes here.
+	Unfiltered bool
 }
 
 // Scene is where questions are asked.
@@ -102,7 +105,10 @@ func (q *Inquiry) targets(ctx context.Context) ([]nflog.Target, error) {
 			}
 			all[i] = nflog.Target{
 				Node: p.Name, Namespace: p.Namespace, Backends: found.Backends, Tables: trace.Tables(),
-				Careful: q.scene.Careful, Filter: q.scene.Filter,
+				Careful: q.scene.Careful,
+			}
+			if !p.Unfiltered {
+				all[i].Filter = q.scene.Filter
 			}
 			return nil
 		})
