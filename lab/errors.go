@@ -49,6 +49,18 @@ func (e *RuleError) Error() string {
 // Unwrap gives the cause.
 func (e *RuleError) Unwrap() error { return e.Err }
 
+// RestoreError is a ruleset that iptables-restore refused as a whole.
+type RestoreError struct {
+	Command string // "iptables-nft-restore"
+	Message string // what it said
+	Err     error
+}
+
+func (e *RestoreError) Error() string { return fmt.Sprintf("running %s: %s", e.Command, e.Message) }
+
+// Unwrap gives the cause.
+func (e *RestoreError) Unwrap() error { return e.Err }
+
 // MissingError is something that the machine lacks, or that is switched off,
 // with the command that mends it.
 type MissingError struct {

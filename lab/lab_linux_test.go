@@ -249,3 +249,47 @@ func BenchmarkBuild(b *testing.B) {
 		})
 	}
 }
+
+// TestRuleset builds a node whose rules come as a text, for both families, with
+// an address of lo.
+func TestRuleset(t *testing.T) {
+	for _, variant := range []string{"nft", "legacy"} {
+		t.Run(variant, func(t *testing.T) {
+			labtest.NeedIptables(t, variant)
+			l := labtest.Build(t, lab.Topology{Nodes: []lab.Node{{
+				Name: "host", Kind: lab.Host,
+				Devices: []lab.Device{{Name: "lo", Kind: "loopback", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}}},
+				Ruleset: lab.Ruleset{
+					IPv4: "*nat\n:DOCKER - [0:0]\n-A DOCKER -j RETURN\nCOMMIT\n*filter\n:INPUT DROP [0:0]\n-A INPUT -s 10.0.0.1/32 -m comment --comment \"a b\" -j ACCEPT\nCOMMIT\n",
+					IPv6: "*filter\n-A FORWARD -s fd00::/64 -j DROP\nCOMMIT\n",
+				},
+				Rules: []string{"iptables -A INPUT -j DROP"},
+			}}}, variant)
+			if err := l.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+			names := lab.Command(variant)
+			for command, want := range map[string]string{
+				names.Iptables + " -t nat -S DOCKER": "-N DOCKER\n-A DOCKER -j RETURN\n",
+				names.Iptables + " -S INPUT":         "-P INPUT DROP\n-A INPUT -s 10.0.0.1/32 -m comment --comment \"a b\" -j ACCEPT\n-A INPUT -j DROP\n",
+				names.Iptables6 + " -S FORWARD":      "-P FORWARD ACCEPT\n-A FORWARD -s fd00::/64 -j DROP\n",
+			} {
+				if r, err := l.Run(t.Context(), "host", command); err != nil || string(r.Output) != want {
+					t.Errorf("%s: %v\n%s, want\n%s", command, err, r.Output, want)
+				}
+			}
+		})
+	}
+}
+
+// TestRulesetRefused names what iptables-restore said.
+func TestRulesetRefused(t *testing.T) {
+	labtest.NeedIptables(t, "")
+	_, err := lab.Build(t.Context(), lab.Topology{Nodes: []lab.Node{{
+		Name: "host", Kind: lab.Host, Ruleset: lab.Ruleset{IPv4: "*filter\n-A INPUT -m nosuchmatch -j DROP\nCOMMIT\n"},
+	}}}, lab.Options{})
+	var refused *lab.RestoreError
+	if !errors.As(err, &refused) || !strings.Contains(refused.Message, "nosuchmatch") || strings.Contains(refused.Message, "iptables-restore v") {
+		t.Fatalf("Build = %v, want a *RestoreError about nosuchmatch", err)
+	}
+}

@@ -69,8 +69,15 @@ func (t *tools) name(variant string, ipv6 bool) string {
 // machines have processors to spare, since some wait for others.
 const ruleWorkers = 4
 
-// setRules runs the rules of a node, as many at once as do not depend on each other.
+// setRules loads the ruleset of a node and runs its rules, as many at once as do
+// not depend on each other.
 func (l *Lab) setRules(ctx context.Context, n Node) error {
+	if n.Ruleset != (Ruleset{}) {
+		err := l.nodes[n.Name].Do(func() error { return l.tools.setRuleset(ctx, n.Ruleset) })
+		if err != nil {
+			return step(n.Name, "loading the ruleset", err)
+		}
+	}
 	commands, err := parseRules(n)
 	if err != nil {
 		return err

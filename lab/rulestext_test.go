@@ -73,3 +73,27 @@ func FuzzCanonical(f *testing.F) {
 		}
 	})
 }
+
+func TestRestorable(t *testing.T) {
+	for name, test := range map[string]struct {
+		text    string
+		line    int
+		problem string
+	}{
+		"nothing":    {"", 0, ""},
+		"right":      {savedRules[:strings.Index(savedRules, "[3:4]")] + "COMMIT\n", 0, ""},
+		"no table":   {"*route\nCOMMIT\n", 1, "no such table"},
+		"twice":      {"*nat\nCOMMIT\n*nat\nCOMMIT\n", 3, "twice"},
+		"no commit":  {"*nat\n*filter\nCOMMIT\n", 2, "before the COMMIT"},
+		"cut off":    {"*nat\n:X - [0:0]\n", 2, "ends before"},
+		"outside":    {"-A INPUT -j DROP\n", 1, "outside"},
+		"other line": {"*nat\n-F INPUT\nCOMMIT\n", 2, "neither"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			line, problem := restorable(test.text)
+			if line != test.line || !strings.Contains(problem, test.problem) || (problem == "") != (test.problem == "") {
+				t.Errorf("line %d: %q; want line %d: …%s…", line, problem, test.line, test.problem)
+			}
+		})
+	}
+}

@@ -32,11 +32,14 @@ type Node struct {
 	LoopbackDown bool
 	// Bridges are made before the links are joined to them.
 	Bridges []Bridge
-	// Devices are the interfaces of a live lab that are neither bridges nor ends of links.
+	// Devices are the interfaces that are neither bridges nor ends of links: of a
+	// lab to be built, lo at most.
 	Devices []Device
 	Routes  []Route
 	// Sysctls are set before the links come up, in the given order.
 	Sysctls []Sysctl
+	// Ruleset is loaded before Rules are run.
+	Ruleset Ruleset
 	// Rules are iptables commands as one would type them, run in the given
 	// order: "iptables -t nat -N DOCKER".
 	Rules []string
@@ -64,7 +67,8 @@ type Bridge struct {
 
 // Device is an interface that leads to no other node, such as somebody may have
 // made in a live lab: a dummy, an end of a veth pair whose other end is outside
-// of the lab, or lo with addresses of its own. No lab can be built with one.
+// of the lab, or lo with addresses of its own. A lab can be built with lo only; the
+// others are observed.
 type Device struct {
 	Name string
 	// Kind is what the kernel calls it: "dummy", "veth", "loopback".

@@ -62,9 +62,15 @@ func (v *validator) nodes() {
 	}
 }
 
+// devices checks the interfaces that lead nowhere: of those, only lo is there by
+// itself.
 func (v *validator) devices(path string, n Node) {
 	for i, d := range n.Devices {
-		v.fault(fmt.Sprintf("%s.devices[%d]", path, i), "%q cannot be made: devices are only observed", d.Name)
+		at := fmt.Sprintf("%s.devices[%d]", path, i)
+		if d.Name != "lo" || d.Kind != "loopback" || d.Bridge != "" {
+			v.fault(at, "%q cannot be made: devices are only observed, apart from lo", d.Name)
+		}
+		v.addresses(at+".addresses", d.Addresses)
 	}
 }
 
@@ -83,6 +89,11 @@ func (v *validator) settings(path string, n Node) {
 			v.fault(at, "%q is no sysctl of a network namespace: those begin with net.", s.Name)
 		} else if strings.ContainsAny(s.Value, "\n\x00") || s.Value == "" {
 			v.fault(at, "%q is no value for a sysctl", s.Value)
+		}
+	}
+	for family, text := range map[string]string{"ipv4": n.Ruleset.IPv4, "ipv6": n.Ruleset.IPv6} {
+		if line, problem := restorable(text); problem != "" {
+			v.fault(path+".ruleset."+family, "line %d: %s", line, problem)
 		}
 	}
 	for j, r := range n.Rules {

@@ -49,6 +49,7 @@ func TestValidate(t *testing.T) {
 		"missing node":     {func(t *Topology) { t.Services[0].Node = "" }, "services[0].node: the node is missing"},
 		"foreign bridge":   {func(t *Topology) { t.Links[0].Ends[1].Bridge = "br0" }, "links[0].ends[1].bridge: there is no bridge br0 on node b"},
 		"device":           {func(t *Topology) { t.Nodes[1].Devices = []Device{{Name: "d0"}} }, `nodes[1].devices[0]: "d0" cannot be made`},
+		"ruleset":          {func(t *Topology) { t.Nodes[1].Ruleset.IPv6 = "*filter\n" }, "nodes[1].ruleset.ipv6: line 1: the text ends"},
 		"no address":       {func(t *Topology) { t.Nodes[0].Bridges[0].Addresses[0] = netip.Prefix{} }, "nodes[0].bridges[0].addresses[0]: this is no address"},
 		"network address":  {func(t *Topology) { t.Nodes[0].Bridges[0].Addresses[0] = prefix("10.1.0.0/24") }, "10.1.0.0 is the network's own"},
 		"broadcast":        {func(t *Topology) { t.Nodes[0].Bridges[0].Addresses[0] = prefix("10.1.0.255/24") }, "10.1.0.255 is the network's own"},

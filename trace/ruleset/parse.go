@@ -86,8 +86,12 @@ func (p *parser) chain(line string) string {
 	if strings.ContainsAny(c.Name, "\"\\'") {
 		return "a chain's name holds a quote or a backslash"
 	}
-	if f[1] != "-" {
-		c.Policy = trace.Verdict(f[1])
+	switch p := trace.Verdict(f[1]); p {
+	case trace.Accept, trace.Drop:
+		c.Policy = p
+	case "-":
+	default:
+		return "a policy is ACCEPT or DROP, and - where the chain has none"
 	}
 	if len(f) == 3 {
 		var ok bool

@@ -83,6 +83,7 @@ func TestParseFaults(t *testing.T) {
 		"nested table": {"*filter\n*nat\n", 2, "COMMIT"},
 		"chain twice":  {"*filter\n:A - [0:0]\n:A - [0:0]\nCOMMIT", 3, "twice"},
 		"undeclared":   {"*filter\n-A NONE -j DROP\nCOMMIT", 2, "not declared"},
+		"policy":       {"*filter\n:INPUT ACC\nCOMMIT", 2, "policy"},
 		"counters":     {"*filter\n:A - [0:x]\nCOMMIT", 2, "counters"},
 		"no target":    {"*filter\n:A - [0:0]\n-A A -j\nCOMMIT", 3, "no target"},
 		"open quote":   {"*filter\n:A - [0:0]\n-A A --comment \"x\nCOMMIT", 3, "not closed"},

@@ -1,0 +1,89 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"strings"
+)
+
+// setRuleset loads a ruleset as a whole, in the network namespace of the
+// calling thread.
+func (t *tools) setRuleset(ctx context.Context, r Ruleset) error {
+	for _, part := range []struct {
+		text string
+		ipv6 bool
+	}{{r.IPv4, false}, {r.IPv6, true}} {
+		if part.text == "" {
+			continue
+		}
+		if err := t.restore(ctx, part.ipv6, part.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restore loads the text of iptables-save in the network namespace of the
+// calling thread. The error is a *RestoreError where iptables refuses it.
+func (t *tools) restore(ctx context.Context, ipv6 bool, text string) error {
+	names := Command(t.variant)
+	name := names.Restore
+	if ipv6 {
+		name = names.Restore6
+	}
+	cmd := exec.CommandContext(ctx, name, "--wait")
+	cmd.Stdin = strings.NewReader(text)
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, exec.ErrNotFound):
+		return &MissingError{What: name + " is not installed", Fix: "sudo apt-get install iptables", Err: err}
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return &RestoreError{Command: name, Message: restoreMessage(string(out)), Err: err}
+}
+
+// restoreMessage is what iptables-restore complained of, without its own name
+// and the advice behind it.
+func restoreMessage(out string) string {
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "# Warning:") {
+			continue
+		}
+		if head, rest, found := strings.Cut(line, ": "); found && strings.Contains(head, "tables") {
+			line = rest
+		}
+		return line
+	}
+	return "it gave no reason"
+}
+
+// Scratch is an empty network namespace of its own in which rulesets are tried
+// out before a lab is built with them.
+type Scratch struct {
+	place *Namespace
+	tools *tools
+}
+
+// NewScratch makes one; variant is that of Options. Call it in the sandbox.
+func NewScratch(variant string) (*Scratch, error) {
+	n, err := newNamespace("scratch", false)
+	if err != nil {
+		return nil, step("", "making a network namespace to try rules in", err)
+	}
+	return &Scratch{n, newTools(variant)}, nil
+}
+
+// Restore loads the text of iptables-save, or of ip6tables-save, whose tables
+// replace those from before. The error is a *RestoreError where iptables or the
+// kernel refuses it.
+func (s *Scratch) Restore(ctx context.Context, ipv6 bool, text string) error {
+	return s.place.Do(func() error { return s.tools.restore(ctx, ipv6, text) })
+}
+
+// Close lets the namespace go, with all that was loaded.
+func (s *Scratch) Close() { s.place.close() }

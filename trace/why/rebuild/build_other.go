@@ -1,0 +1,12 @@
+//go:build !linux
+
+package rebuild
+
+import (
+	"context"
+
+	"packetwalk/lab"
+)
+
+// Build answers lab.ErrNeedsLinux.
+func (p *Plan) Build(context.Context, lab.Options) (*lab.Lab, error) { return nil, lab.ErrNeedsLinux }

@@ -1,0 +1,166 @@
+package rebuild
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"packetwalk/trace"
+	"packetwalk/trace/host"
+)
+
+// isChoice says whether a line is one of ip-rule(8): "32766: from all lookup main".
+func isChoice(words []string) bool {
+	number, _, found := strings.Cut(words[0], ":")
+	_, err := strconv.ParseUint(number, 10, 32)
+	return found && err == nil && words[0] == number+":" && len(words) > 1
+}
+
+// choice reads a line of ip-rule(8).
+func (p *routeParser) choice(line int, words []string) error {
+	priority, err := strconv.ParseUint(strings.TrimSuffix(words[0], ":"), 10, 31)
+	if err != nil {
+		return p.file.fault(line, "%q is no priority of a rule", words[0])
+	}
+	c := choice{line: line, text: strings.Join(words, " "), Choice: host.Choice{Priority: int(priority), Type: host.Unicast, Family: trace.IPv4}}
+	for i := 1; i < len(words); i++ {
+		w := words[i]
+		if t, ok := routeTypes[w]; ok && t != host.Unicast {
+			c.Type = t
+			continue
+		}
+		if w == "not" {
+			c.Not = true
+			continue
+		}
+		if i+1 == len(words) {
+			return p.file.fault(line, "there is nothing behind %s: is the line cut off?", w)
+		}
+		i++
+		if err := p.condition(&c, w, words[i]); err != nil {
+			return err
+		}
+	}
+	for _, n := range []netip.Prefix{c.Source, c.Destination} {
+		if n.IsValid() {
+			c.Family = familyOf(n.Addr())
+		}
+	}
+	p.choices = append(p.choices, c)
+	return nil
+}
+
+// condition takes one word of a rule and its value.
+func (p *routeParser) condition(c *choice, word, value string) (err error) {
+	switch word {
+	case "from", "to":
+		if value == "all" {
+			return nil
+		}
+		n, err := parsePrefix(value)
+		if err != nil {
+			return p.file.fault(c.line, "%q behind %s is no network: is the line cut off?", value, word)
+		}
+		if word == "from" {
+			c.Source = n.Masked()
+		} else {
+			c.Destination = n.Masked()
+		}
+	case "iif", "oif":
+		if !isInterface(value) {
+			return p.file.fault(c.line, "%q is no name for an interface", value)
+		}
+		if word == "iif" {
+			c.In = value
+		} else {
+			c.Out = value
+		}
+	case "fwmark":
+		return p.mark(c, value)
+	case "lookup", "table":
+		c.Table, err = p.table(c.line, value)
+		return err
+	case "proto", "protocol": // who made it
+	default:
+		if c.unknown == "" {
+			c.unknown = word
+		}
+	}
+	return nil
+}
+
+func (p *routeParser) mark(c *choice, value string) error {
+	mark, mask, masked := strings.Cut(value, "/")
+	m, err := strconv.ParseUint(mark, 0, 32)
+	c.Mark, c.Mask = uint32(m), ^uint32(0)
+	if err == nil && masked {
+		m, err = strconv.ParseUint(mask, 0, 32)
+		c.Mask = uint32(m)
+	}
+	if err != nil {
+		return p.file.fault(c.line, "%q is no mark: is the line cut off?", value)
+	}
+	return nil
+}
+
+// jsonChoice is what a rule of ip -j rule has besides what a route has.
+type jsonChoice struct {
+	Priority *int64 `json:"priority"`
+	Not      any    `json:"not"`
+	Src      string `json:"src"`
+	SrcLen   *int   `json:"srclen"`
+	DstLen   *int   `json:"dstlen"`
+	In       string `json:"iif"`
+	Out      string `json:"oif"`
+	Mark     string `json:"fwmark"`
+	Mask     string `json:"fwmask"`
+	Action   string `json:"action"`
+	Protos   any    `json:"ipproto"`
+	Suppress any    `json:"suppress_prefixlen"`
+}
+
+// choiceWords is the rule in the words of the other format.
+func (j jsonRoute) choiceWords() []string {
+	words := []string{strconv.FormatInt(*j.Priority, 10) + ":"}
+	add := func(name, value string) {
+		if value != "" {
+			words = append(words, name, value)
+		}
+	}
+	length := func(address string, n *int) string {
+		if n == nil || address == "all" || address == "" {
+			return address
+		}
+		return address + "/" + strconv.Itoa(*n)
+	}
+	if j.Not != nil {
+		words = append(words, "not")
+	}
+	add("from", length(j.Src, j.SrcLen))
+	add("to", length(j.Dst, j.DstLen))
+	add("iif", j.In)
+	add("oif", j.Out)
+	if j.Mark != "" && j.Mask != "" {
+		j.Mark += "/" + j.Mask
+	}
+	add("fwmark", j.Mark)
+	add("ipproto", textOf(j.Protos))
+	add("suppress_prefixlength", textOf(j.Suppress))
+	add("lookup", textOf(j.Table))
+	if slices.Contains([]string{"blackhole", "unreachable", "prohibit"}, j.Action) {
+		words = append(words, j.Action)
+	}
+	return words
+}
+
+// standard says whether the rule is one of those that the kernel makes by itself.
+func (c choice) standard() bool {
+	plain := c.Choice
+	plain.Family, plain.Priority, plain.Table = trace.IPv4, 0, 0
+	return plain == host.Choice{Family: trace.IPv4, Type: host.Unicast} && standardTables[c.Priority] == c.Table && c.Table != 0
+}
+
+// standardTables are the tables of the rules that the kernel makes, by priority
+// (fib_default_rules_init in net/ipv4/fib_rules.c).
+var standardTables = map[int]int{0: localTable, 32766: mainTable, 32767: defaultTable}

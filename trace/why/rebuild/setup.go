@@ -1,0 +1,283 @@
+package rebuild
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"packetwalk/lab"
+	"packetwalk/trace"
+	"packetwalk/trace/host"
+)
+
+// setSysctls sets what the mail does not tell to what is assumed. A network
+// namespace may have other values from the machine that it is made on
+// (net.core.devconf_inherit_init_net).
+func (b *builder) setSysctls() {
+	has6 := slices.ContainsFunc(b.links, func(l *link) bool {
+		return slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
+	})
+	set := forwarding(trace.IPv4)
+	if has6 {
+		set = append(set, forwarding(trace.IPv6)...)
+	}
+	names := []string{"all", "default", "lo"}
+	t := lab.Topology{Nodes: []lab.Node{b.node}, Links: b.topology.Links}
+	for _, i := range t.Interfaces(hostNode) {
+		if !slices.Contains(names, i.Name) {
+			names = append(names, i.Name)
+		}
+	}
+	for _, name := range names {
+		name = strings.ReplaceAll(name, ".", "/") // as sysctl(8) has it
+		for _, setting := range []string{"rp_filter", "route_localnet"} {
+			set = append(set, lab.Sysctl{Name: "net.ipv4.conf." + name + "." + setting, Value: "0"})
+		}
+	}
+	b.node.Sysctls = set
+	b.notes.add(ForwardingAssumed, "sysctl", forwarding(b.request.family())[0].Name)
+}
+
+// setRoutes gives the host the routes and the policy rules of the mail. What the
+// kernel makes by itself, with addresses, is left to it.
+func (b *builder) setRoutes() {
+	for _, l := range b.links {
+		for _, near := range l.Addresses {
+			if far, ok := l.peers[near]; ok && l.Up {
+				b.command(&route{}, "%s route add %s dev %s", ipCommand(familyOf(far.Addr())), far, l.Name)
+			}
+		}
+	}
+	ordered := slices.Clone(b.routes)
+	// A gateway has to be reachable before there are routes by it.
+	slices.SortStableFunc(ordered, func(x, y *route) int { return boolOrder(x.gated(), y.gated()) })
+	for _, r := range ordered {
+		b.setRoute(r)
+	}
+	b.removeMissing()
+	b.setChoices()
+}
+
+func boolOrder(x, y bool) int {
+	switch {
+	case x == y:
+		return 0
+	case y:
+		return -1
+	}
+	return 1
+}
+
+// gated says whether a route leads by a gateway.
+func (r *route) gated() bool { return r.Via.IsValid() || len(r.NextHop) > 0 }
+
+func ipCommand(f trace.Family) string {
+	if f == trace.IPv6 {
+		return "ip -6"
+	}
+	return "ip"
+}
+
+// command adds a command of the host that stands for a route of the mail.
+func (b *builder) command(r *route, format string, args ...any) {
+	b.commands = append(b.commands, Command{Node: hostNode, Line: fmt.Sprintf(format, args...), File: b.routeFile.Name, Number: r.line})
+}
+
+func (b *builder) setRoute(r *route) {
+	leave := func(why string) { b.notes.at(b.routeFile, r.line, RouteLeftOut, "route", r.text, "why", why) }
+	switch {
+	case b.byKernel(r):
+	case r.unknown != "":
+		leave(fmt.Sprintf("%q is not understood", r.unknown))
+	case slices.Contains([]host.RouteType{"multicast", "anycast", "nat", host.Broadcast}, r.Type):
+	case r.Dead:
+		leave("the kernel does not use it: its interface is down")
+	case r.Type == host.Unicast && len(r.NextHop) == 0 && b.wayOut(r) == nil:
+		leave("its interface is not in the listing of addresses")
+	case b.overDown(r):
+		leave("its interface is down")
+	case b.isPlain(r):
+		b.node.Routes = append(b.node.Routes, r.plain())
+	default:
+		b.command(r, "%s", b.routeCommand(r))
+	}
+}
+
+// byKernel says whether the kernel makes the route by itself: those of the local
+// table, and those to the network of an address.
+func (b *builder) byKernel(r *route) bool {
+	if r.Table == localTable && (r.Kernel || r.Type == host.Broadcast) || r.Destination.Addr().IsMulticast() {
+		return true
+	}
+	if r.Family == trace.IPv6 && r.Destination.Addr().IsLinkLocalUnicast() {
+		return true
+	}
+	l := b.link(r.Interface)
+	return l != nil && r.Type == host.Unicast && r.Table == mainTable && !r.gated() && r.isOf(l)
+}
+
+// isOf says whether a route leads to the network of an address of an interface.
+func (r *route) isOf(l *link) bool {
+	return slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool {
+		if far, ok := l.peers[p]; ok {
+			p = far
+		}
+		return p.Masked() == r.Destination
+	})
+}
+
+// overDown says whether a route leads by an interface that is down.
+func (b *builder) overDown(r *route) bool {
+	down := func(name string) bool { l := b.link(name); return l != nil && !l.Up }
+	return down(r.Interface) || slices.ContainsFunc(r.NextHop, func(n host.NextHop) bool { return down(n.Interface) })
+}
+
+// isPlain says whether a topology can say all of a route.
+func (b *builder) isPlain(r *route) bool {
+	plain := host.Route{
+		Family: r.Family, Table: mainTable, Type: host.Unicast, Destination: r.Destination, Via: r.Via, Interface: r.Interface,
+		Scope: r.Scope, Kernel: r.Kernel,
+	}
+	if r.NextHop != nil || r.Metric != 0 || r.MTU != 0 || r.OnLink || r.Source.IsValid() || plain.Type != r.Type || plain.Table != r.Table {
+		return false
+	}
+	twice := slices.ContainsFunc(b.node.Routes, func(o lab.Route) bool { return o.Destination == r.plain().Destination })
+	if twice || !r.Via.IsValid() {
+		return !twice && (r.Scope == "" || r.Scope == "link")
+	}
+	l := b.wayOut(r)
+	return familyOf(r.Via) == r.Family && slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Contains(r.Via) })
+}
+
+// plain is the route in a topology's terms.
+func (r *route) plain() lab.Route {
+	p := lab.Route{Via: r.Via, Interface: r.Interface}
+	if r.Destination.Bits() > 0 {
+		p.Destination = r.Destination
+	}
+	return p
+}
+
+// routeCommand is the command that adds a route.
+func (b *builder) routeCommand(r *route) string {
+	words := []string{ipCommand(r.Family), "route", "add"}
+	add := func(name string, value any) { words = append(words, name, fmt.Sprint(value)) }
+	if r.Type != host.Unicast {
+		words = append(words, string(r.Type))
+	}
+	words = append(words, r.Destination.String())
+	via := func(a netip.Addr, dev string) {
+		switch {
+		case !a.IsValid():
+		case familyOf(a) != r.Family:
+			words = append(words, "via", "inet6", a.String())
+		default:
+			add("via", a)
+		}
+		if dev != "" {
+			add("dev", dev)
+		}
+	}
+	via(r.Via, r.Interface)
+	if r.Table != mainTable {
+		add("table", r.Table)
+	}
+	if r.Metric != 0 {
+		add("metric", r.Metric)
+	}
+	if r.MTU != 0 {
+		add("mtu", r.MTU)
+	}
+	if r.Source.IsValid() {
+		add("src", r.Source)
+	}
+	if r.Scope == "link" || r.Scope == "host" {
+		add("scope", r.Scope)
+	}
+	if r.OnLink {
+		words = append(words, "onlink")
+	}
+	for _, n := range r.NextHop {
+		words = append(words, "nexthop")
+		via(n.Via, n.Interface)
+	}
+	return strings.Join(words, " ")
+}
+
+// removeMissing removes the routes to the host's networks that the listing
+// lacks: somebody has removed them there.
+func (b *builder) removeMissing() {
+	complete := slices.ContainsFunc(b.routes, func(r *route) bool { return r.Kernel && r.Family == b.request.family() && r.Table == mainTable })
+	if !b.listed || !complete {
+		return
+	}
+	for _, l := range b.links {
+		for _, p := range l.Addresses {
+			f := familyOf(p.Addr())
+			_, toPeer := l.peers[p]
+			if f != b.request.family() || !l.Up || toPeer || l.Kind == "loopback" || p.IsSingleIP() {
+				continue
+			}
+			there := slices.ContainsFunc(b.routes, func(r *route) bool {
+				return r.Destination == p.Masked() && r.Interface == l.Name && r.Table == mainTable
+			})
+			if !there {
+				text := fmt.Sprintf("%s dev %s", p.Masked(), l.Name)
+				b.notes.add(RouteRemoved, "route", text)
+				b.command(&route{}, "%s route del %s", ipCommand(f), text)
+			}
+		}
+	}
+}
+
+// setChoices makes the policy rules those of the mail, where it has any.
+func (b *builder) setChoices() {
+	if len(b.choices) == 0 {
+		return
+	}
+	for _, c := range b.choices {
+		switch {
+		case c.standard():
+		case c.unknown != "":
+			b.notes.at(b.routeFile, c.line, ChoiceLeftOut, "rule", c.text, "why", fmt.Sprintf("%q is not understood", c.unknown))
+		default:
+			b.commands = append(b.commands, Command{Node: hostNode, Line: c.command(), File: b.routeFile.Name, Number: c.line})
+		}
+	}
+	for _, priority := range []int{32766, 32767} {
+		if !slices.ContainsFunc(b.choices, func(c choice) bool { return c.Priority == priority && c.standard() }) {
+			b.commands = append(b.commands, Command{Node: hostNode, Line: fmt.Sprintf("%s rule del pref %d", ipCommand(b.request.family()), priority)})
+		}
+	}
+}
+
+// command is the command that adds a policy rule.
+func (c choice) command() string {
+	words := []string{ipCommand(c.Family), "rule", "add", "pref", fmt.Sprint(c.Priority)}
+	if c.Not {
+		words = append(words, "not")
+	}
+	add := func(name string, value any) { words = append(words, name, fmt.Sprint(value)) }
+	if c.Source.IsValid() {
+		add("from", c.Source)
+	}
+	if c.Destination.IsValid() {
+		add("to", c.Destination)
+	}
+	if c.In != "" {
+		add("iif", c.In)
+	}
+	if c.Out != "" {
+		add("oif", c.Out)
+	}
+	if c.Mask != 0 {
+		add("fwmark", fmt.Sprintf("%#x/%#x", c.Mark, c.Mask))
+	}
+	if c.Type != host.Unicast {
+		words = append(words, string(c.Type))
+	} else {
+		add("lookup", c.Table)
+	}
+	return strings.Join(words, " ")
+}
