@@ -1,24 +1,18 @@
 package host
 
-import (
-	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
-)
+import mdlayher "github.com/mdlayher/netlink"
 
-// attributeType masks the flags of a netlink attribute's type (NLA_TYPE_MASK in
-// include/uapi/linux/netlink.h).
-const attributeType = ^uint16(unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
-
-// attributes calls f for each netlink attribute, by its type without flags.
+// attributes calls f for each netlink attribute, by its type without flags. Of
+// the two netlink packages this is the one that trusts no length.
 func attributes(data []byte, f func(kind uint16, v []byte) error) error {
-	all, err := nl.ParseRouteAttr(data)
+	d, err := mdlayher.NewAttributeDecoder(data)
 	if err != nil {
 		return err
 	}
-	for _, a := range all {
-		if err := f(a.Attr.Type&attributeType, a.Value); err != nil {
+	for d.Next() {
+		if err := f(d.Type(), d.Bytes()); err != nil {
 			return err
 		}
 	}
-	return nil
+	return d.Err()
 }

@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"net"
+	"net/netip"
 	"slices"
 
 	"github.com/vishvananda/netlink/nl"
@@ -49,39 +49,44 @@ func choiceOf(family trace.Family, m []byte) (Choice, error) {
 		return Choice{}, fmt.Errorf("its message has %d bytes only", len(m))
 	}
 	header := nl.DeserializeRtMsg(m)
-	attributes, err := nl.ParseRouteAttr(m[header.Len():])
-	if err != nil {
-		return Choice{}, err
+	c := Choice{
+		Family: family, Type: choiceTypes[header.Type], Table: int(header.Table),
+		Not: header.Flags&unix.FIB_RULE_INVERT != 0, More: header.Tos != 0,
 	}
-	c := Choice{Family: family, Type: choiceTypes[header.Type], Table: int(header.Table), Not: header.Flags&unix.FIB_RULE_INVERT != 0}
-	c.More = header.Tos != 0
-	for _, a := range attributes {
-		switch a.Attr.Type {
+	err := attributes(m[header.Len():], func(kind uint16, v []byte) error {
+		switch kind {
 		case nl.FRA_SRC:
-			c.Source = prefixOf(&net.IPNet{IP: a.Value, Mask: net.CIDRMask(int(header.Src_len), 8*len(a.Value))})
+			c.Source = prefixIn(v, header.Src_len)
 		case nl.FRA_DST:
-			c.Destination = prefixOf(&net.IPNet{IP: a.Value, Mask: net.CIDRMask(int(header.Dst_len), 8*len(a.Value))})
+			c.Destination = prefixIn(v, header.Dst_len)
 		case nl.FRA_IIFNAME:
-			c.In = unix.ByteSliceToString(a.Value)
+			c.In = unix.ByteSliceToString(v)
 		case nl.FRA_OIFNAME:
-			c.Out = unix.ByteSliceToString(a.Value)
+			c.Out = unix.ByteSliceToString(v)
 		case nl.FRA_TUN_ID, nl.FRA_UID_RANGE, fraL3mdev:
 			c.More = true
 		case nl.FRA_DPORT_RANGE:
-			c.Port = c.onePort(a.Value)
+			c.Port = c.onePort(v)
 		case nl.FRA_SPORT_RANGE:
-			c.SourcePort = c.onePort(a.Value)
+			c.SourcePort = c.onePort(v)
 		case nl.FRA_IP_PROTO:
-			if len(a.Value) > 0 {
-				c.Protocol = trace.Proto(a.Value[0])
+			if len(v) > 0 {
+				c.Protocol = trace.Proto(v[0])
 			}
 		default:
-			if len(a.Value) == 4 {
-				c.number(a.Attr.Type, binary.NativeEndian.Uint32(a.Value))
+			if len(v) == 4 {
+				c.number(kind, binary.NativeEndian.Uint32(v))
 			}
 		}
-	}
-	return c, nil
+		return nil
+	})
+	return c, err
+}
+
+// prefixIn is the zero Prefix where the bytes are no address.
+func prefixIn(address []byte, bits uint8) netip.Prefix {
+	p, _ := addrOf(address).Prefix(int(bits))
+	return p
 }
 
 // fraL3mdev is FRA_L3MDEV: the table is that of the packet's VRF.

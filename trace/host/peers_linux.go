@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -82,19 +83,26 @@ func (r *reader) peers(links []netlink.Link) (map[int]Port, error) {
 		delete(wanted, id)
 	}
 	pair(sameNamespace, r.Node, r.names)
+	var faults []error
 	for _, o := range r.others {
 		if len(wanted) == 0 {
 			break
 		}
-		err := o.open()
-		id := sameNamespace
-		if err == nil {
-			id, err = netlink.GetNetNsIdByFd(int(o.ns.Fd()))
-		}
+		id, err := o.id()
 		if err != nil {
-			return found, fmt.Errorf("looking for the far ends of veth pairs in %s: %w", o.Name, err)
+			faults = append(faults, fmt.Errorf("looking for the far ends of veth pairs in %s: %w", o.Name, err))
+			continue
 		}
 		pair(id, o.Name, o.names)
 	}
-	return found, nil
+	return found, errors.Join(faults...)
+}
+
+// id looks into the place, and asks for the ID that the namespace of the calling
+// thread has given to it. One without an ID holds no far ends.
+func (p *place) id() (int, error) {
+	if err := p.open(); err != nil {
+		return 0, err
+	}
+	return netlink.GetNetNsIdByFd(int(p.ns.Fd()))
 }

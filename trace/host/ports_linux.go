@@ -29,18 +29,18 @@ func bridgePorts() (map[int]bridgePort, error) {
 	}
 	ports := map[int]bridgePort{}
 	for _, m := range messages {
+		if len(m) < unix.SizeofIfInfomsg {
+			continue
+		}
 		info := nl.DeserializeIfInfomsg(m)
-		attributes, err := nl.ParseRouteAttr(m[info.Len():])
+		err := attributes(m[info.Len():], func(kind uint16, v []byte) (err error) {
+			if kind == unix.IFLA_PROTINFO {
+				ports[int(info.Index)], err = bridgePortOf(v)
+			}
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("reading the port of a bridge: %w", err)
-		}
-		for _, a := range attributes {
-			if a.Attr.Type&attributeType != unix.IFLA_PROTINFO {
-				continue
-			}
-			if ports[int(info.Index)], err = bridgePortOf(a.Value); err != nil {
-				return nil, fmt.Errorf("reading the port of a bridge: %w", err)
-			}
 		}
 	}
 	return ports, nil
@@ -48,21 +48,20 @@ func bridgePorts() (map[int]bridgePort, error) {
 
 // bridgePortOf reads the attributes of a port (IFLA_BRPORT_*).
 func bridgePortOf(data []byte) (p bridgePort, err error) {
-	attributes, err := nl.ParseRouteAttr(data)
-	for _, a := range attributes {
-		if len(a.Value) == 0 {
-			continue
+	err = attributes(data, func(kind uint16, v []byte) error {
+		if len(v) != 1 {
+			return nil
 		}
-		v := a.Value[0]
-		switch a.Attr.Type {
+		switch kind {
 		case nl.IFLA_BRPORT_STATE:
-			p.state = word(portStates, int(v))
+			p.state = word(portStates, int(v[0]))
 		case nl.IFLA_BRPORT_MODE:
-			p.hairpin = v != 0
+			p.hairpin = v[0] != 0
 		case nl.IFLA_BRPORT_ISOLATED:
-			p.isolated = v != 0
+			p.isolated = v[0] != 0
 		}
-	}
+		return nil
+	})
 	return p, err
 }
 

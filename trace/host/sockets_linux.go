@@ -103,14 +103,14 @@ func openedOf(proto trace.Proto, m []byte, names map[int]string) (opened, bool) 
 	if proto == trace.TCP {
 		s.Queued, s.Limit = int(binary.NativeEndian.Uint32(m[56:])), int(binary.NativeEndian.Uint32(m[60:]))
 	}
-	attributes, err := nl.ParseRouteAttr(m[socketMessageSize:])
+	err := attributes(m[socketMessageSize:], func(kind uint16, v []byte) error {
+		if kind == netlink.INET_DIAG_SKV6ONLY && len(v) == 1 {
+			s.Only6 = v[0] != 0
+		}
+		return nil
+	})
 	if err != nil {
 		return opened{}, false
-	}
-	for _, a := range attributes {
-		if a.Attr.Type == netlink.INET_DIAG_SKV6ONLY && len(a.Value) > 0 {
-			s.Only6 = a.Value[0] != 0
-		}
 	}
 	return opened{s, binary.NativeEndian.Uint32(m[68:])}, true
 }

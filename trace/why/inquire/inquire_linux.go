@@ -122,22 +122,7 @@ func Look(ctx context.Context, places []Place, about []netip.Addr) (map[string]h
 	for _, p := range places {
 		others = append(others, host.Place{Name: p.Name, Namespace: p.Namespace})
 	}
-	states := make([]host.State, len(others))
-	work, ctx := errgroup.WithContext(ctx)
-	for i, p := range others {
-		work.Go(func() (err error) {
-			states[i], err = host.Read(ctx, p, others, host.Options{Addresses: about})
-			return err
-		})
-	}
-	if err := work.Wait(); err != nil {
-		return nil, err
-	}
-	all := map[string]host.State{}
-	for _, s := range states {
-		all[s.Node] = s
-	}
-	return all, nil
+	return host.ReadAll(ctx, others, host.Options{Addresses: about})
 }
 
 func wiring(hosts map[string]host.State) map[assemble.Port]int {
