@@ -193,7 +193,14 @@ func places(t *testing.T, n *lab.Namespace) (run, cgroup string) {
 	// Not in t.TempDir: the name of a socket must fit 108 bytes (unix(7)).
 	run, err := os.MkdirTemp("/run", "docker")
 	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(run)) })
+	t.Cleanup(func() {
+		// The daemon leaves this mounted when a container was in the host's network.
+		err := unix.Unmount(filepath.Join(run, "exec/netns/default"), unix.MNT_DETACH)
+		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			t.Error(err)
+		}
+		must(t, os.RemoveAll(run))
+	})
 	return run, "/" + cgroup
 }
 

@@ -23,9 +23,10 @@ import (
 	"packetwalk/trace/docker"
 	"packetwalk/trace/nflog"
 	"packetwalk/trace/ruleset"
+	"packetwalk/trace/why/vantage/vantagetest"
 )
 
-func TestMain(m *testing.M) { labtest.Main(m) }
+func TestMain(m *testing.M) { vantagetest.Main(m) }
 
 // The ports that containers are published on: of the one that is there all the
 // time, and of the last of those that come and go.

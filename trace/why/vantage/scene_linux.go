@@ -57,7 +57,7 @@ func (s *Scene) fill(ctx context.Context, m *Machine, from Origin, target why.Ta
 	if _, err := s.add(m.place); err != nil {
 		return err
 	}
-	if err := s.addOrigin(ctx, m, from, rules); err != nil {
+	if err := s.addOrigin(ctx, m, from, target, rules); err != nil {
 		return err
 	}
 	if err := s.addOwners(m, target, rules); err != nil {
@@ -68,7 +68,7 @@ func (s *Scene) fill(ctx context.Context, m *Machine, from Origin, target why.Ta
 }
 
 // addOrigin adds the place that the request comes from.
-func (s *Scene) addOrigin(ctx context.Context, m *Machine, from Origin, rules []ruleset.Ruleset) (err error) {
+func (s *Scene) addOrigin(ctx context.Context, m *Machine, from Origin, target why.Target, rules []ruleset.Ruleset) (err error) {
 	switch from.Kind {
 	case Local:
 		s.From = m.place.Name
@@ -80,6 +80,9 @@ func (s *Scene) addOrigin(ctx context.Context, m *Machine, from Origin, rules []
 		s.From, err = s.addContainer(c, false)
 		return err
 	case FromOutside:
+		if addr := target.Addr.Addr(); addr.IsLoopback() {
+			return fmt.Errorf("asking from outside for %s: that is an outside client's own address; name one that %s has on a network", addr, m.place.Name)
+		}
 		s.Outside, err = NewOutside(ctx, host.Place{Name: m.place.Name, Namespace: m.place.Namespace}, s.Family, rules)
 		if err == nil {
 			s.From, err = s.add(s.Outside.Place())
