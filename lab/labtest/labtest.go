@@ -80,6 +80,15 @@ func NeedIptables(t testing.TB, variant string) {
 	}
 }
 
+// OrdinaryUser says whether the sandbox's root is somebody else outside of its
+// user namespace (uid_map in user_namespaces(7)). What needs root is no lack
+// then: such a test is skipped, but not with Skip.
+func OrdinaryUser() bool {
+	text, err := os.ReadFile("/proc/thread-self/uid_map")
+	f := strings.Fields(string(text))
+	return err == nil && len(f) >= 2 && f[1] != "0"
+}
+
 // Build builds a lab that ends with the test.
 func Build(t testing.TB, topology lab.Topology, variant string) *lab.Lab {
 	t.Helper()

@@ -213,7 +213,7 @@ func needDocker(t *testing.T) {
 	// where an image wants many.
 	at := t.TempDir()
 	if err := unix.Mount("cgroup2", at, "cgroup2", unix.MS_RDONLY, ""); err != nil {
-		if ordinaryUser() {
+		if labtest.OrdinaryUser() {
 			// Not labtest.Skip: nothing lacks here that CI could provide.
 			t.Skip("dockerd needs root: mounting cgroup2: " + err.Error())
 		}
@@ -225,14 +225,6 @@ func needDocker(t *testing.T) {
 			labtest.Skip(t, program+" is missing: apt-get install docker.io")
 		}
 	}
-}
-
-// ordinaryUser says whether the sandbox's root is somebody else outside of its
-// user namespace (uid_map in user_namespaces(7)).
-func ordinaryUser() bool {
-	text, err := os.ReadFile("/proc/thread-self/uid_map")
-	f := strings.Fields(string(text))
-	return err == nil && len(f) >= 2 && f[1] != "0"
 }
 
 // mount mounts a file system of a kind until the test ends.
