@@ -13,7 +13,7 @@ func englishWhy() Why {
 		Socket: "socket", Neighbor: "neighbour", Link: "interface", Connection: "tracked connection",
 		RulePlace: "{table}/{chain} rule {rule}", ChainPlace: "{table}/{chain}", HandlePlace: "{table}/{chain} handle {handle}", PolicyPlace: "{table}/{chain}",
 		Iptables: "{place} (iptables-{variant})",
-		WalkHead: "{what} (walk {id}): {packet} {src} to {dst}: {outcome}",
+		WalkHead: "{what} (walk {id}), {outcome}: {packet} {src} to {dst}",
 		Request:  "request", Reply: "reply", Refusal: "refusal",
 		Passed: "{node}: {hooks}: let through", Stop: "{node}: {place}: {verdict}", Decided: "decided here",
 		MoreWalks: "more walks of this request: {n}",

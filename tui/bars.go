@@ -13,8 +13,11 @@ func (m *model) drawHeader(g *grid, r rect) {
 		m.drawBanner(g, r)
 		return
 	}
-	right := m.playback()
-	if !m.stageShown() {
+	var right []span
+	switch {
+	case m.stageShown():
+		right = m.playback()
+	case m.lesson != nil:
 		right = m.stepOf()
 	}
 	x := r.x + r.w - 1 - spansWidth(right)
@@ -92,6 +95,11 @@ func (m *model) status() (string, look) {
 			return text, l
 		}
 	}
+	if m.inquiry != nil {
+		if text, l := m.whyStatus(); text != "" {
+			return text, l
+		}
+	}
 	s := m.w.m.Screen
 	w, played := m.player.walk()
 	switch {
@@ -113,6 +121,8 @@ func (m *model) status() (string, look) {
 func (m *model) waiting() string {
 	s := m.w.m.Screen
 	switch {
+	case m.inquiry != nil:
+		return m.noWalks()
 	case m.ended:
 		return s.Ended
 	case m.cfg.Request != "":
@@ -144,6 +154,8 @@ func (m *model) drawFooter(g *grid, r rect) {
 func (m *model) hints() []hint {
 	stage := m.keys.hints(m.w.m.Keys, m.focused(), m.pauseHint())
 	switch {
+	case m.inquiry != nil:
+		return m.whyHints()
 	case m.lesson == nil:
 		return stage
 	case m.lesson.remote:

@@ -23,7 +23,7 @@ func (m *model) helpLines(w int) []line {
 		}
 	}
 	lines := section(h.KeysTitle, terms, w, keyLook)
-	lines = append(append(lines, line{}), section(h.MarksTitle, h.Marks(), w, packetLook)...)
+	lines = append(append(lines, line{}), section(h.MarksTitle, m.marks(), w, packetLook)...)
 	return append(append(lines, line{}), section(h.WordsTitle, h.Terms(), w, boldLook)...)
 }
 
@@ -42,13 +42,26 @@ func section(title string, terms []assets.Term, w int, l look) []line {
 	return lines
 }
 
+// marks are the signs on the screen.
+func (m *model) marks() []assets.Term {
+	marks := m.w.m.Help.Marks()
+	if m.inquiry != nil {
+		marks = append(marks, m.w.m.WhyScreen.MarkDecided)
+	}
+	return marks
+}
+
 // helpOverlay lays the help over a frame.
 func (m *model) helpOverlay(frame string) string {
 	box := helpBox(m.width, m.height)
+	return m.overlay(frame, box, m.w.m.Help.Title, m.w.m.Help.Close, m.helpLines(box.inset(2, 1).w), m.helpOffset)
+}
+
+// overlay lays a panel with lines from an offset on over a frame.
+func (m *model) overlay(frame string, box rect, title, note string, lines []line, offset int) string {
 	g := newGrid(box.w, box.h)
 	r := rect{0, 0, box.w, box.h}
-	inner := g.panel(r, m.w.m.Help.Title, m.w.m.Help.Close, true)
-	g.lines(r, inner, m.helpLines(inner.w), m.helpOffset, true)
+	g.lines(r, g.panel(r, title, note, true), lines, offset, true)
 	return lipgloss.NewCompositor(
 		lipgloss.NewLayer(frame),
 		lipgloss.NewLayer(g.render(m.palette)).X(box.x).Y(box.y).Z(1),

@@ -13,6 +13,7 @@ type keyMap struct {
 	Up, Down, PageUp, PageDown, Home, End                    key.Binding
 	Send, Help, Quit, Close                                  key.Binding
 	lessonKeys
+	whyKeys
 }
 
 func newKeyMap(k assets.Keys, canSend bool) keyMap {
@@ -45,7 +46,7 @@ func newKeyMap(k assets.Keys, canSend bool) keyMap {
 
 // all lists the keys in the order of the help overlay.
 func (m keyMap) all() []key.Binding {
-	return append(m.lessonBindings(), m.Pause, m.Left, m.Right, m.Faster, m.Slower, m.Send, m.Next, m.Previous, m.Open,
+	return append(append(m.lessonBindings(), m.whyBindings()...), m.Pause, m.Left, m.Right, m.Faster, m.Slower, m.Send, m.Next, m.Previous, m.Open,
 		m.Up, m.Down, m.PageUp, m.PageDown, m.Home, m.End, m.Help, m.Close, m.Quit)
 }
 

@@ -90,9 +90,13 @@ func (l *lesson) hides(id int) bool {
 	return len(l.steps) > 0 && id >= l.state.FirstWalk && !l.watched && !l.played[id]
 }
 
-// places are the places where a lesson can stand.
+// place is where the lesson or the answer stands.
 func (m *model) place() place {
 	switch {
+	case m.inquiry != nil && m.width >= besideWidth:
+		return beside
+	case m.inquiry != nil:
+		return choose(m.inquiry.up, instead, nowhere)
 	case m.lesson == nil:
 		return nowhere
 	case m.width >= besideWidth && (len(m.lesson.steps) > 0 || m.lesson.up):

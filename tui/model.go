@@ -65,7 +65,7 @@ const (
 	onRules focus = iota
 	onPacket
 	onWalks
-	onCard
+	onCard // the lesson's, or the answer
 	numFocus
 )
 
@@ -77,8 +77,9 @@ type model struct {
 	palette       *palette
 	width, height int
 
-	// lesson is nil where there is no session.
-	lesson *lesson
+	// lesson is nil where there is no session, inquiry where nothing is asked.
+	lesson  *lesson
+	inquiry *inquiry
 
 	player player
 	// generation numbers the ticks: one of another generation is from a clock
@@ -139,11 +140,19 @@ func (m *model) bindKeys() {
 	if m.lesson != nil {
 		m.keys = m.keys.forLesson(m.w.m, m.lesson.remote)
 	}
+	if m.inquiry != nil {
+		m.keys = m.keys.forWhy(m.w.m, m.inquiry.cfg.Fix != nil)
+	}
 }
 
 // Init asks the terminal for its background, which decides the colours, and
-// sends the first request.
-func (m *model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.request()) }
+// sends the first request, or asks what is asked.
+func (m *model) Init() tea.Cmd {
+	if m.inquiry != nil {
+		return tea.Batch(tea.RequestBackgroundColor, m.ask(askingFirst))
+	}
+	return tea.Batch(tea.RequestBackgroundColor, m.request())
+}
 
 // Update takes one message in. It does no I/O.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
@@ -177,6 +186,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.sending, m.sendErr = false, msg.err
 	case tickMsg:
 		return m, m.tick(msg)
+	case answeredMsg, runningMsg, ranMsg, fixedMsg:
+		return m, m.inquire(msg)
 	case tea.KeyPressMsg:
 		return m, m.press(msg)
 	}
@@ -266,6 +277,11 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 			return m.promptKey(msg)
 		}
 		if cmd, ok := m.lessonKey(msg); ok {
+			return cmd
+		}
+	}
+	if m.inquiry != nil {
+		if cmd, ok := m.whyKey(msg); ok {
 			return cmd
 		}
 	}

@@ -27,7 +27,8 @@ func checkFrame(t *testing.T, m *model, where string) {
 	t.Helper()
 	g := m.draw()
 	frame := g.render(m.palette)
-	if m.help {
+	dialog := m.help || m.inquiry != nil && m.inquiry.asksFix
+	if dialog {
 		frame = m.frame()
 	}
 	lines := strings.Split(frame, "\n")
@@ -36,7 +37,7 @@ func checkFrame(t *testing.T, m *model, where string) {
 	}
 	for i, l := range lines {
 		// A dialog's layers come without the blanks at the ends of lines.
-		if w := ansi.StringWidth(l); w > m.width || w < m.width && !m.help {
+		if w := ansi.StringWidth(l); w > m.width || w < m.width && !dialog {
 			t.Errorf("%s: line %d is %d wide, want %d: %q", where, i+1, w, m.width, ansi.Strip(l))
 		}
 	}

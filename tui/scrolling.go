@@ -47,6 +47,12 @@ func (m *model) scroll(by scrolling) {
 	case m.help:
 		inner := helpBox(m.width, m.height).inset(2, 1)
 		m.helpOffset = by.offset(m.helpOffset, len(m.helpLines(inner.w)), inner.h)
+	case m.inquiry != nil && m.inquiry.asksFix:
+		box, lines := m.fixBox()
+		m.inquiry.fixOffset = by.offset(m.inquiry.fixOffset, len(lines), box.inset(2, 1).h)
+	case m.inquiry != nil && m.focused() == onCard:
+		n, h := m.answerPanel().extent(l.lesson)
+		m.inquiry.offset = by.offset(m.inquiry.offset, n, h)
 	case m.focused() == onCard:
 		n, h, first := m.cardPanel().extent(l.lesson)
 		m.lesson.card.scrollTo(by.offset(first, n, h))

@@ -6,7 +6,8 @@ import (
 	"packetwalk/trace"
 )
 
-const packetGlyph, stoppedGlyph = "●", "✗"
+// The packet, where it was stopped, and a step that decided about it.
+const packetGlyph, stoppedGlyph, decidedGlyph = "●", "✗", "◆"
 
 // stage is the netfilter path of one node, ready to be drawn into a rectangle.
 // The packet's movement needs to know where things came to lie: draw fills in
@@ -16,6 +17,8 @@ type stage struct {
 	p       *progress // nil before the first walk
 	anchors map[station]point
 	ways    map[[2]trace.Hook][]point
+	// mark is the station of the step that an answer says decided; nil for none.
+	mark *station
 }
 
 func newStage(w words, p *progress) *stage {
@@ -58,6 +61,15 @@ func (s *stage) between(a, b trace.Hook) state {
 		return offPath
 	}
 	return s.p.ways[[2]trace.Hook{a, b}]
+}
+
+// sign is what stands before a station, and in which look.
+func (s *stage) sign(at station) (string, look) {
+	st := s.station(at)
+	if s.mark != nil && *s.mark == at {
+		return decidedGlyph, badLook
+	}
+	return st.sign(), st.look()
 }
 
 // routing is the state of the routing decision after PREROUTING.
@@ -181,12 +193,13 @@ func height(kept []bool) int {
 // drawRow draws a station: its sign, and its name.
 func (s *stage) drawRow(g *grid, x, y, w int, r row) {
 	st := s.station(r.at)
+	sign, signLook := s.sign(r.at)
 	l := st.look()
 	if r.hidden > 0 {
-		l = softLook
+		sign, signLook, l = st.sign(), softLook, softLook
 	}
 	s.anchors[r.at] = point{x, y}
-	g.text(x, y, st.sign(), l)
+	g.text(x, y, sign, signLook)
 	g.text(x+2+r.indent, y, fit(r.label, w-2-r.indent), l)
 	if st == here {
 		g.paint(x-1, y, w+2, hereLook)

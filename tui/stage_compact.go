@@ -122,7 +122,8 @@ func (s *stage) drawTables(g *grid, b rect, h trace.Hook, tables []tableCell) {
 	for _, t := range tables {
 		st := s.tableState(t.at)
 		s.anchors[t.at] = point{x, b.y + 1}
-		g.text(x, b.y+1, st.sign(), st.look())
+		sign, l := s.tableSign(t.at, st)
+		g.text(x, b.y+1, sign, l)
 		g.text(x+1, b.y+1, t.label, st.look())
 		if st == here {
 			g.paint(x, b.y+1, width(t.label)+1, hereLook)
@@ -141,6 +142,14 @@ func (s *stage) tableState(at station) state {
 		}
 	}
 	return st
+}
+
+// tableSign is the sign of a table with all its chains.
+func (s *stage) tableSign(at station, st state) (string, look) {
+	if s.mark != nil && s.mark.hook == at.hook && s.mark.table == at.table {
+		return decidedGlyph, badLook
+	}
+	return st.sign(), st.look()
 }
 
 // compactWays draws the ways between the boxes, and notes those the packet takes.
@@ -212,7 +221,7 @@ func (s *stage) drawCalls(g *grid, r rect) {
 	}
 	for _, c := range calls[skip:] {
 		st := s.station(c)
-		sign := st.sign()
+		sign, _ := s.sign(c)
 		if st == here {
 			sign = packetGlyph
 		}

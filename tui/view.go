@@ -24,8 +24,11 @@ func (m *model) frame() string {
 		return tooSmall(m.w, m.width, m.height).render(m.palette)
 	}
 	frame := m.draw().render(m.palette)
-	if m.help {
+	switch {
+	case m.help:
 		return m.helpOverlay(frame)
+	case m.inquiry != nil && m.inquiry.asksFix:
+		return m.fixOverlay(frame)
 	}
 	return frame
 }
@@ -56,7 +59,11 @@ func (m *model) draw() *grid {
 	w, part := m.walkOrNone(), m.player.part()
 	t := newTopologyLine(m.w, m.cfg.Topology, w, l.topology)
 	t.draw(g, l.topology, w, m.player.step, part)
-	if m.place() != nowhere {
+	switch {
+	case m.place() == nowhere:
+	case m.inquiry != nil:
+		m.answerPanel().draw(g, l.lesson)
+	default:
 		m.cardPanel().draw(g, l.lesson)
 	}
 	if m.stageShown() {
@@ -97,6 +104,7 @@ func (m *model) drawStage(g *grid, l layout, part float64) {
 		g.text(r.x+2, r.y-1, " "+fit(title, r.w-6)+" ", boldLook)
 	}
 	s := newStage(m.w, m.progress())
+	s.mark = m.decision(s.p)
 	s.draw(g, r)
 	s.drawPacket(g, part)
 }
@@ -136,6 +144,9 @@ func (m *model) packetPanel() packetPanel {
 
 func (m *model) walksPanel() walksPanel {
 	p := walksPanel{w: m.w, walks: m.player.walks, playing: m.player.current, cursor: m.cursor, from: m.listed(), focused: m.focused() == onWalks}
+	if m.inquiry != nil {
+		p.decided = m.inquiry.at.walk
+	}
 	if m.lesson != nil {
 		p.newest, p.hidden, p.olderKey = m.player.firstIndex(), m.lesson.hides, m.keys.Older.Help().Key
 	}

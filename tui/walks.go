@@ -20,6 +20,8 @@ type walksPanel struct {
 	hidden func(id int) bool
 	// olderKey is the name of the key that lists those before from, too.
 	olderKey string
+	// decided is the ID of the walk that an answer's deciding step is part of, 0 for none.
+	decided int
 }
 
 func (p walksPanel) draw(g *grid, r rect) {
@@ -115,8 +117,11 @@ func (p walksPanel) told(w trace.Walk) trace.Outcome {
 // with the addresses.
 func (p walksPanel) entry(i int, w trace.Walk, c columns, room int) []line {
 	sign := "  "
-	if i == p.playing {
+	switch {
+	case i == p.playing:
 		sign = matchGlyph + " "
+	case w.ID == p.decided:
+		sign = decidedGlyph + " "
 	}
 	arrow := pad(arrowOf(w.Direction), 2)
 	l := line{spans: []span{

@@ -129,7 +129,7 @@ func unknown() why.Answer {
 // hostile is an answer whose names, rules and commands are long, wide, or want
 // to take the terminal over.
 func hostile() why.Answer {
-	long := strings.Repeat("数据包被丢弃。x", 40) + "\x1b[31m\x1b]0;title\x07\u202e"
+	long := strings.Repeat("数据包被丢弃。x", 16) + "\x1b[31m\x1b]0;title\x07\u202e"
 	a := blocked()
 	for i := range a.Attempt.Walks[0].Steps {
 		a.Attempt.Walks[0].Steps[i].Node += "-" + strings.Repeat("名", 20)
@@ -140,7 +140,7 @@ func hostile() why.Answer {
 	a.Culprit.Text, a.Culprit.Node = strings.Repeat("y", 300), long
 	a.Fix = why.Fix{Node: long, Commands: []string{strings.Repeat("z", 400), "echo " + long}}
 	a.Evidence = append(a.Evidence, fact(why.StateOf, trace.Walk{ID: 99}, 500, "node", long, "text", strings.Repeat("w", 300)))
-	for range 30 {
+	for range 6 {
 		a.Unseen = append(a.Unseen, fact(why.WouldShow, trace.Walk{}, -1, "command", long, "node", "\a"))
 	}
 	return a

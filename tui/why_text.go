@@ -110,8 +110,11 @@ func (p answerText) labelled(message, text string, l look) []line {
 	if text == "" {
 		return nil
 	}
-	return wrapSpans([]span{{head(message), softLook}, {clean(text), l}}, p.room(), 2)
+	return wrapSpans([]span{{head(message), softLook}, {clean(text), l}}, p.prose(), 2)
 }
+
+// prose is the width of sentences: on the screen, what can be read well.
+func (p answerText) prose() int { return choose(p.whole, p.room(), min(p.room(), mostProse)) }
 
 func (p answerText) because() []line { return p.labelled(p.w.m.Why.Because, p.t.Because, plainLook) }
 
