@@ -16,7 +16,7 @@ func (c *Case) sysctl(node, name string) (int, bool) {
 
 // conf names a setting of one interface, or of "all".
 func (c *Case) conf(dev, setting string) string {
-	return host.SysctlOf("net."+c.Family().String()+".conf", dev, setting)
+	return host.LinkSysctl("net."+c.Family().String()+".conf.%s."+setting, dev)
 }
 
 // setting is a culprit of this kind, and the command that sets it to another value.
