@@ -10,9 +10,12 @@ import (
 const mostHops = 16
 
 // leads says whether a route takes packets to the owner of their address, from
-// gateway to gateway by what was read of the routes, and over how many of them.
-// Links, neighbours and rules of iptables have no part in it.
+// gateway to gateway by what was read of the routes, and over how many of them. A
+// way that comes back to a node does not lead there: rules may decide otherwise
+// the second time, but a packet that goes in a circle has been misled. Links,
+// neighbours and rules of iptables have no part in it.
 func (c *Case) leads(node string, r *host.Route, q host.Query) (hops int, ok bool) {
+	passed := map[string]bool{node: true}
 	for hops = range mostHops {
 		if r == nil || r.Type != host.Unicast && r.Type != "" {
 			return hops, r != nil && r.Type == host.Local
@@ -30,7 +33,11 @@ func (c *Case) leads(node string, r *host.Route, q host.Query) (hops int, ok boo
 		if c.Hosts[node].Owns(q.Dst) {
 			return hops, true
 		}
-		q.In = to.Interface
+		if passed[node] {
+			return hops, false
+		}
+		passed[node] = true
+		q.In, q.Mark = to.Interface, 0
 		r = c.Hosts[node].Way(q).Route
 	}
 	return hops, false
@@ -65,8 +72,7 @@ func (c *Case) another(node string, taken *host.Route, q host.Query) *host.Route
 
 // toward is a way from a node to an address that no route of it takes: over one
 // of its interfaces, or over a neighbour whose own routes lead there.
-func (c *Case) toward(node string, dst netip.Addr) (host.NextHop, bool) {
-	var best host.NextHop
+func (c *Case) toward(node string, dst netip.Addr) (best host.NextHop, ok bool) {
 	fewest := mostHops + 1
 	for _, l := range c.Hosts[node].Links {
 		p := port(node, l.Name)
@@ -74,18 +80,28 @@ func (c *Case) toward(node string, dst netip.Addr) (host.NextHop, bool) {
 			return host.NextHop{Interface: l.Name}, true
 		}
 		for _, via := range c.gateways(p, dst.Is4()) {
-			to, _ := c.holderBehind(p, via)
-			q := host.Query{Dst: dst, In: to.Interface}
-			hops, ok := c.leads(to.Node, c.Hosts[to.Node].Way(q).Route, q)
-			if c.Hosts[to.Node].Owns(dst) {
-				hops, ok = 0, true
+			hop := host.NextHop{Via: via, Interface: l.Name}
+			hops, ok := c.leads(node, &host.Route{Type: host.Unicast, Via: via, Interface: l.Name}, host.Query{Dst: dst})
+			if !ok && c.leadsOutside(p, hop, dst) {
+				hops, ok = mostHops, true
 			}
 			if ok && hops < fewest {
-				best, fewest = host.NextHop{Via: via, Interface: l.Name}, hops
+				best, fewest = hop, hops
 			}
 		}
 	}
 	return best, fewest <= mostHops
+}
+
+// leadsOutside says whether the owner of a gateway would send packets for an
+// address on, by another link, that nobody has who was looked at.
+func (c *Case) leadsOutside(p host.Port, hop host.NextHop, dst netip.Addr) bool {
+	to, ok := c.holderBehind(p, hop.Via)
+	if !ok || len(c.holders(dst)) > 0 {
+		return false
+	}
+	r := c.Hosts[to.Node].Way(host.Query{Dst: dst, In: to.Interface}).Route
+	return r != nil && r.Type == host.Unicast && !c.hears(p, port(to.Node, r.Hops()[0].Interface))
 }
 
 func hasAddress(l host.Link, four bool) bool {
