@@ -7,7 +7,7 @@ import (
 
 // sysctlNames are the settings below /proc/sys that decide about packets.
 var sysctlNames = []string{
-	"net.ipv4.ip_forward", "net.ipv4.ip_nonlocal_bind", "net.ipv4.ip_local_port_range",
+	"net.ipv4.ip_forward", "net.ipv4.ip_default_ttl", "net.ipv4.ip_nonlocal_bind", "net.ipv4.ip_local_port_range",
 	"net.ipv4.icmp_echo_ignore_all", "net.ipv4.tcp_mtu_probing", "net.ipv4.ip_no_pmtu_disc",
 	"net.ipv4.fib_multipath_hash_policy", "net.ipv4.fwmark_reflect", "net.ipv4.tcp_syncookies",
 	"net.ipv6.bindv6only", "net.ipv6.ip_nonlocal_bind", "net.ipv6.icmp.echo_ignore_all",
@@ -22,7 +22,7 @@ var linkSysctlNames = []string{
 	"net.ipv4.conf.%s.route_localnet", "net.ipv4.conf.%s.accept_local",
 	"net.ipv4.conf.%s.arp_ignore", "net.ipv4.conf.%s.arp_announce", "net.ipv4.conf.%s.arp_filter",
 	"net.ipv4.conf.%s.proxy_arp", "net.ipv4.conf.%s.disable_policy", "net.ipv4.conf.%s.ignore_routes_with_linkdown",
-	"net.ipv6.conf.%s.forwarding", "net.ipv6.conf.%s.disable_ipv6", "net.ipv6.conf.%s.accept_ra",
+	"net.ipv6.conf.%s.forwarding", "net.ipv6.conf.%s.disable_ipv6", "net.ipv6.conf.%s.accept_ra", "net.ipv6.conf.%s.hop_limit",
 }
 
 // LinkSysctl is the name of a setting of one interface: the pattern with the

@@ -18,6 +18,8 @@ type Case struct {
 	Reply *trace.Walk
 	// Refusals are the resets and ICMP errors among the walks.
 	Refusals []trace.Walk
+
+	segments map[host.Port]int // once they are asked for
 }
 
 // newCase sorts the walks of the attempt.
@@ -29,7 +31,7 @@ func newCase(e Evidence) *Case {
 		case w.Packet.Refuses():
 			c.Refusals = append(c.Refusals, *w)
 		case same(w.Packet.Dst, e.Question.Target.Addr) && (e.Question.From == "" || w.Steps[0].Node == e.Question.From):
-			if c.Request == nil || !ended(*c.Request) {
+			if c.Request == nil || !ended(*c.Request) || further(*w, *c.Request) {
 				c.Request = w
 			}
 		case c.Reply == nil && c.Request != nil:
@@ -37,6 +39,20 @@ func newCase(e Evidence) *Case {
 		}
 	}
 	return c
+}
+
+// further says whether a packet that was sent again was seen in more nodes than
+// before.
+func further(again, before trace.Walk) bool {
+	nodes := func(w trace.Walk) map[string]bool {
+		all := map[string]bool{}
+		for _, s := range w.Steps {
+			all[s.Node] = true
+		}
+		return all
+	}
+	same := again.Packet.Flags == before.Packet.Flags && again.Packet.Seq == before.Packet.Seq
+	return same && ended(again) && len(nodes(again)) > len(nodes(before))
 }
 
 // ended says whether it is known what became of the packet.

@@ -33,6 +33,8 @@ const (
 	RuleNamesSender      FactKind = "rule-names-sender"
 	ChoiceNamesInterface FactKind = "policy-rule-names-interface"
 	SettingDiffers       FactKind = "setting-differs"
+	KernelRefuses        FactKind = "kernel-refuses"
+	PacketTooBig         FactKind = "too-big"
 )
 
 // factWords are the sentences for facts, by language. The braces are Values.
@@ -73,6 +75,8 @@ var factWords = map[FactKind]Words{
 		Zh: "{node}：{text}，而 {own}",
 	},
 	PublishedPort: {En: "Docker publishes {container}'s port {inside} on {outside}", Zh: "Docker 把 {container} 的端口 {inside} 发布在 {outside} 上"},
+	KernelRefuses: {En: "the kernel of {node}, asked for the way to {to}, refuses: {err}", Zh: "向 {node} 的内核查询到 {to} 的路径时，它拒绝了：{err}"},
+	PacketTooBig:  {En: "a packet of {length} bytes does not fit into {dev} of {node}, whose MTU is {mtu}", Zh: "{length} 字节的数据包放不进 {node} 的 {dev}，其 MTU 为 {mtu}"},
 }
 
 // course is what became of the packets, as evidence.

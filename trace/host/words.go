@@ -1,0 +1,137 @@
+package host
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// String is the route as ip-route(8) prints it, without the protocols that it
+// knows beside "kernel", and with the table where that is not the main one.
+func (r Route) String() string {
+	words := r.key()
+	if r.Kernel {
+		words = append(words, "proto", "kernel")
+	}
+	if r.Scope != "" && r.Scope != "global" {
+		words = append(words, "scope", r.Scope)
+	}
+	if r.Source.IsValid() {
+		words = append(words, "src", r.Source.String())
+	}
+	if r.Metric != 0 {
+		words = append(words, "metric", strconv.Itoa(r.Metric))
+	}
+	if r.MTU != 0 {
+		words = append(words, "mtu", strconv.Itoa(r.MTU))
+	}
+	if r.OnLink {
+		words = append(words, "onlink")
+	}
+	return strings.Join(words, " ")
+}
+
+// Key is what tells the route from all others, in the words that ip-route(8)
+// takes behind "del".
+func (r Route) Key() string {
+	words := r.key()
+	if r.Metric != 0 {
+		words = append(words, "metric", strconv.Itoa(r.Metric))
+	}
+	return strings.Join(words, " ")
+}
+
+func (r Route) key() []string {
+	var words []string
+	if r.Type != "" && r.Type != Unicast {
+		words = append(words, string(r.Type))
+	}
+	words = append(words, destination(r.Destination))
+	if r.Via.IsValid() {
+		words = append(words, "via", r.Via.String())
+	}
+	if r.Interface != "" {
+		words = append(words, "dev", r.Interface)
+	}
+	for _, h := range r.NextHop {
+		words = append(words, "nexthop", "via", h.Via.String(), "dev", h.Interface)
+	}
+	if r.Table != 0 && r.Table != TableMain {
+		words = append(words, "table", table(r.Table))
+	}
+	return words
+}
+
+// destination is a prefix as iproute2 prints it: a single address without its length.
+func destination(p netip.Prefix) string {
+	switch {
+	case !p.IsValid() || p.Bits() == 0:
+		return "default"
+	case p.IsSingleIP():
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// table is the name of a table, or its number where it has none.
+func table(n int) string {
+	names := map[int]string{TableDefault: "default", TableMain: "main", TableLocal: "local"}
+	if name, ok := names[n]; ok {
+		return name
+	}
+	return strconv.Itoa(n)
+}
+
+// String is the rule as ip-rule(8) prints it: "100: from all to 10.0.0.0/8 lookup 100".
+func (c Choice) String() string {
+	return fmt.Sprintf("%d: %s", c.Priority, c.Selector())
+}
+
+// Selector is the rule without its priority, in the words that ip-rule(8) takes.
+func (c Choice) Selector() string {
+	var words []string
+	add := func(on bool, w ...string) {
+		if on {
+			words = append(words, w...)
+		}
+	}
+	add(c.Not, "not")
+	from := "all"
+	if c.Source.IsValid() && c.Source.Bits() > 0 {
+		from = destination(c.Source)
+	}
+	add(true, "from", from)
+	add(c.Destination.IsValid() && c.Destination.Bits() > 0, "to", destination(c.Destination))
+	add(c.Mask != 0, "fwmark", mark(c.Mark, c.Mask))
+	add(c.In != "", "iif", c.In)
+	add(c.Out != "", "oif", c.Out)
+	add(c.Protocol != 0, "ipproto", c.Protocol.String())
+	add(c.SourcePort != 0, "sport", strconv.Itoa(int(c.SourcePort)))
+	add(c.Port != 0, "dport", strconv.Itoa(int(c.Port)))
+	switch c.Type {
+	case Unicast:
+		add(true, "lookup", table(c.Table))
+	case "":
+		add(c.Goto != 0, "goto", strconv.Itoa(c.Goto))
+	default:
+		add(true, string(c.Type))
+	}
+	return strings.Join(words, " ")
+}
+
+func mark(value, mask uint32) string {
+	if mask == 1<<32-1 {
+		return fmt.Sprintf("%#x", value)
+	}
+	return fmt.Sprintf("%#x/%#x", value, mask)
+}
+
+// String is the entry as ip-neighbour(8) prints it.
+func (n Neighbor) String() string {
+	words := []string{n.Addr.String(), "dev", n.Interface}
+	if n.MAC != "" && n.State != "failed" && n.State != "incomplete" {
+		words = append(words, "lladdr", n.MAC)
+	}
+	return strings.Join(append(words, strings.ToUpper(n.State)), " ")
+}
