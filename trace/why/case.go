@@ -20,7 +20,8 @@ type Case struct {
 	Refusals []trace.Walk
 }
 
-// newCase sorts the walks of the attempt.
+// newCase sorts the walks of the attempt. On a busy machine they do not always
+// come in the order in which they began.
 func newCase(e Evidence) *Case {
 	c := &Case{Evidence: e}
 	for i := range e.Attempt.Walks {
@@ -32,9 +33,12 @@ func newCase(e Evidence) *Case {
 			if c.Request == nil || !ended(*c.Request) {
 				c.Request = w
 			}
-		case c.Reply == nil && c.Request != nil:
+		case c.Reply == nil:
 			c.Reply = w
 		}
+	}
+	if c.Request == nil {
+		c.Reply = nil
 	}
 	return c
 }

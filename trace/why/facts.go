@@ -33,6 +33,10 @@ const (
 	RuleNamesSender      FactKind = "rule-names-sender"
 	ChoiceNamesInterface FactKind = "policy-rule-names-interface"
 	SettingDiffers       FactKind = "setting-differs"
+	// Of rules, NAT, sockets and replies.
+	RequestElsewhere FactKind = "request-elsewhere"
+	PublishedAs      FactKind = "published-as"
+	NativeStands     FactKind = "nft-chain"
 )
 
 // factWords are the sentences for facts, by language. The braces are Values.
@@ -73,6 +77,10 @@ var factWords = map[FactKind]Words{
 		Zh: "{node}：{text}，而 {own}",
 	},
 	PublishedPort: {En: "Docker publishes {container}'s port {inside} on {outside}", Zh: "Docker 把 {container} 的端口 {inside} 发布在 {outside} 上"},
+
+	RequestElsewhere: {En: "the request did not pass {node}: connection tracking there has never seen it", Zh: "请求没有经过 {node}：那里的连接跟踪从未见过它"},
+	PublishedAs:      {En: "{node} publishes {dst} as port {port}", Zh: "{node} 把 {dst} 发布为端口 {port}"},
+	NativeStands:     {En: "{node}, nft chain {text}: it can drop this packet", Zh: "{node} 的 nft 链 {text}：它可能丢弃这个数据包"},
 }
 
 // course is what became of the packets, as evidence.
