@@ -22,7 +22,8 @@ type Case struct {
 	segments map[host.Port]int // once they are asked for
 }
 
-// newCase sorts the walks of the attempt.
+// newCase sorts the walks of the attempt. On a busy machine they do not always
+// come in the order in which they began.
 func newCase(e Evidence) *Case {
 	c := &Case{Evidence: e}
 	for i := range e.Attempt.Walks {
@@ -34,9 +35,12 @@ func newCase(e Evidence) *Case {
 			if c.Request == nil || !ended(*c.Request) || further(*w, *c.Request) {
 				c.Request = w
 			}
-		case c.Reply == nil && c.Request != nil:
+		case c.Reply == nil:
 			c.Reply = w
 		}
+	}
+	if c.Request == nil {
+		c.Reply = nil
 	}
 	return c
 }

@@ -40,6 +40,121 @@ var causeUnknown = Cause{
 }
 
 var causes = []Cause{
+	// Rules, NAT and sockets.
+	{
+		Name: "other-variant", Find: findOtherVariant, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "{variant} of {node} stops the packet, which {own} does not show: {table}/{chain}, {text}", Zh: "{node} 的 {variant} 拦下了数据包，而 {own} 看不到它：{table}/{chain}，{text}"},
+		Because: Words{En: "{node} has rules in both implementations of iptables, and a packet has to pass both. Its own iptables command is {own}; this stands in {variant}.", Zh: "{node} 在 iptables 的两种实现中都有规则，数据包必须两边都通过。它自己的 iptables 命令是 {own}，而这条在 {variant} 里。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+	},
+	{
+		Name: "stale-connection", Find: findStaleConnection,
+		Title:   Words{En: "An old connection in {node} sends the packet to {goes}, not to {should}", Zh: "{node} 中一条旧的连接记录把数据包送往 {goes}，而不是 {should}"},
+		Because: Words{En: "The nat table is asked for a connection's first packet only. The sender uses port {sport} again, so to connection tracking this is the old connection, translated as the rules were when it began; as they are now, the packet would go to {should}.", Zh: "nat 表只在连接的第一个数据包时被查询。发送方再次使用端口 {sport}，所以连接跟踪认为这仍是旧连接，沿用它开始时的地址转换；按现在的规则，数据包应该送往 {should}。"},
+		Opens:   Words{En: "The entry is forgotten; the next packet is translated as the rules are now. Whoever uses the old connection loses it.", Zh: "这条记录会被删除，下一个数据包按现在的规则转换。仍在使用旧连接的一方会失去它。"},
+	},
+	{
+		Name: "notrack", Find: findNotrack, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "A rule in {node} takes the packet out of connection tracking: {table}/{chain} rule {rule}", Zh: "{node} 的一条规则让数据包绕过了连接跟踪：{table}/{chain} 第 {rule} 条"},
+		Because: Words{En: "Without connection tracking there is no NAT, in either direction, and no answer counts as ESTABLISHED: {text}.", Zh: "没有连接跟踪，两个方向上都不会有 NAT，应答也不会被认作 ESTABLISHED：{text}。"},
+		Opens:   Words{En: "Only this service is tracked again, for {sender}; every connection takes a place in the table of connection tracking.", Zh: "只有 {sender} 的这项服务重新被跟踪；每个连接会在连接跟踪表中占一个位置。"},
+	},
+	{
+		Name: "hairpin", Find: findHairpin, Reasons: []string{"IP_LOCAL_SOURCE"},
+		Title:   Words{En: "The answer to {from} comes from an address that it never asked: {node} translates the destination, and not the source", Zh: "给 {from} 的应答来自它从未访问过的地址：{node} 只转换了目的地址，没有转换源地址"},
+		Because: Words{En: "{sender} and {to} are on one network. The server sees the sender's own address and answers it directly, past {node}, which would have had to turn the translation back. A MASQUERADE rule makes it answer by way of {node}.", Zh: "{sender} 与 {to} 在同一个网络里。服务器看到的是发送方自己的地址，于是绕过 {node} 直接应答，而本该由 {node} 把地址转换还原。MASQUERADE 规则可以让应答经过 {node}。"},
+		Opens:   Words{En: "For requests from {sender} to {to} the server sees {node} as the sender. Docker does the same for a container that asks itself; for all of a network, give its prefix in the place of the addresses.", Zh: "对于从 {sender} 到 {to} 的请求，服务器看到的发送方会是 {node}。Docker 对容器访问自身的情况也是这样做的；要用于整个网络，把地址换成网段即可。"},
+	},
+	{
+		Name: "invalid-drop", Find: findInvalidDrop, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "A rule in {node} drops the packet as INVALID: {table}/{chain} rule {rule}", Zh: "{node} 的一条规则把数据包当作 INVALID 丢弃：{table}/{chain} 第 {rule} 条"},
+		Because: Words{En: "To connection tracking in {node} the packet belongs to no connection: it has not seen what came before, since that took another way or was not tracked.", Zh: "在 {node} 的连接跟踪看来，这个数据包不属于任何连接：之前的数据包走了别的路径，或者没有被跟踪。"},
+		Opens:   Words{En: "What {node} has not seen the beginning of is let through, from {sender} to {to} only. Better, where it is possible: send both directions by the same way.", Zh: "放行 {node} 没有见过开头的连接，但仅限从 {sender} 到 {to}。如果可能，更好的办法是让两个方向走同一条路径。"},
+	},
+	{
+		Name: "reply-dropped", Find: findReplyDropped, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "The request arrived; its answer was stopped in {node}: {table}/{chain}, {text}", Zh: "请求已经到达，但应答在 {node} 被拦下：{table}/{chain}，{text}"},
+		Because: Words{En: "The server got the request and answered. On its way back, from {sender} to {to}, the answer met this: a service needs a way for its answers as well, most often one rule for ESTABLISHED.", Zh: "服务器收到了请求并作出应答。应答在从 {sender} 返回 {to} 的途中遇到了它：服务也需要为应答留出通路，通常用一条针对 ESTABLISHED 的规则。"},
+		Opens:   Words{En: "Only answers from {sender} to {to} are let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的应答。如果要放行此处拦下的全部流量：{wider}。"},
+	},
+	{
+		Name: "internal-network", Find: findInternalNetwork, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "Docker's network is internal: {table}/{chain} rule {rule} in {node} drops the packet", Zh: "这个 Docker 网络是内部网络：{node} 的 {table}/{chain} 第 {rule} 条丢弃了数据包"},
+		Because: Words{En: "The network was made with --internal: nothing comes in from elsewhere, and nothing goes out.", Zh: "该网络创建时带有 --internal：外面的数据包进不来，里面的也出不去。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. Docker's own way is a second network for the container: docker network connect.", Zh: "只放行从 {sender} 到 {to} 的流量。Docker 的正规做法是给容器再接一个网络：docker network connect。"},
+	},
+	{
+		Name: "bridge-isolation", Find: findBridgeIsolation, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "Docker keeps its networks apart: {table}/{chain} rule {rule} in {node} drops the packet from {in}", Zh: "Docker 隔离了它的各个网络：{node} 的 {table}/{chain} 第 {rule} 条丢弃了来自 {in} 的数据包"},
+		Because: Words{En: "Containers of different networks do not reach each other: this rule stops what comes from one bridge and is meant for another.", Zh: "不同网络中的容器互相不可达：这条规则拦下从一个网桥去往另一个网桥的数据包。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through, past Docker's isolation. Docker's own way is to connect one of the containers to the network of the other: docker network connect.", Zh: "只放行从 {sender} 到 {to} 的流量，绕过 Docker 的隔离。Docker 的正规做法是把其中一个容器接入另一个网络：docker network connect。"},
+	},
+	{
+		Name: "direct-access", Find: findDirectAccess, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "Docker lets nobody from outside reach a container's own address: {table}/{chain} rule {rule} in {node}", Zh: "Docker 不允许外部直接访问容器自己的地址：{node} 的 {table}/{chain} 第 {rule} 条"},
+		Because: Words{En: "Since version 28 Docker drops what comes to a container's address from anywhere but its own bridge. The service is meant to be reached through a published port of {node}.", Zh: "从 28 版起，Docker 会丢弃从自身网桥以外直接发往容器地址的数据包。这项服务应当通过 {node} 上发布的端口访问。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. Docker's own way is to ask for the published port, or a network with the gateway mode nat-unprotected or routed.", Zh: "只放行从 {sender} 到 {to} 的流量。Docker 的正规做法是访问发布的端口，或者使用网关模式为 nat-unprotected 或 routed 的网络。"},
+	},
+	{
+		Name: "wrong-container-port", Find: findWrongContainerPort, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "The port leads to {dst}, where nothing listens; {at} listens on {ports}", Zh: "该端口转到 {dst}，那里没有程序监听；{at} 监听的是 {ports}"},
+		Because: Words{En: "The rule in {node} sends the request on to {dst}: {text}. The number behind the colon must be the one that the server listens on in the container.", Zh: "{node} 的规则把请求转发到 {dst}：{text}。冒号后面的端口必须是服务器在容器内监听的端口。"},
+		Opens:   Words{En: "The published port leads to another port of the same container, for everybody. Docker writes its rules anew: start the container again with the right number behind the colon of -p.", Zh: "发布的端口对所有人都会转到同一容器的另一个端口。Docker 会重写它的规则：请在 -p 的冒号后面写上正确的端口，重新启动容器。"},
+	},
+	{
+		Name: "published-other-protocol", Find: findPublishedOtherProtocol,
+		Title:   Words{En: "Port {port} of {node} is published for {other}, not for {proto}", Zh: "{node} 的端口 {port} 是为 {other} 发布的，而不是 {proto}"},
+		Because: Words{En: "The rule that would send the request on is for another protocol: {text}.", Zh: "本应转发请求的规则针对的是另一种协议：{text}。"},
+		Opens:   Words{En: "The port is published for {proto} as well, for this sender only; leave -s out for everybody. With Docker: publish with -p …/{proto}.", Zh: "该端口也为 {proto} 发布，但仅限这个发送方；去掉 -s 就对所有人有效。在 Docker 中：用 -p …/{proto} 发布。"},
+	},
+	{
+		Name: "published-other-address", Find: findPublishedOtherAddress,
+		Title:   Words{En: "Port {port} of {node} is published on {published} only", Zh: "{node} 的端口 {port} 只发布在 {published} 上"},
+		Because: Words{En: "The request is for {addr}, and the rule that would send it on is for another address: {text}.", Zh: "请求的目的地址是 {addr}，而本应转发它的规则只针对另一个地址：{text}。"},
+		Opens:   Words{En: "The port is published on {addr} as well, for this sender only; leave -s out for everybody. With Docker: publish without an address in front of the port.", Zh: "该端口也在 {addr} 上发布，但仅限这个发送方；去掉 -s 就对所有人有效。在 Docker 中：发布时不要在端口前写地址。"},
+	},
+	{
+		Name: "nat-passed-over", Find: findNatPassedOver,
+		Title:   Words{En: "The rule that publishes port {port} of {node} is not for this packet: {match}", Zh: "发布 {node} 端口 {port} 的规则不适用于这个数据包：{match}"},
+		Because: Words{En: "{table}/{chain} rule {rule} would have sent the request on, but asks for {match}, and the packet has {have}: {text}.", Zh: "{table}/{chain} 第 {rule} 条本应转发请求，但它要求 {match}，而数据包是 {have}：{text}。"},
+		Opens:   Words{En: "The port is published for this sender as well, past what the rule asks for.", Zh: "该端口也对这个发送方发布，不再受这条规则的条件限制。"},
+	},
+	{
+		Name: "not-published", Find: findNotPublished, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "{node} does not publish port {port}, and nothing listens on it there", Zh: "{node} 没有发布端口 {port}，本机也没有程序监听它"},
+		Because: Words{En: "No rule in the nat table of {node} sends {proto} port {port} on to a container, so the request was for {node} itself.", Zh: "{node} 的 nat 表中没有规则把 {proto} 端口 {port} 转给容器，所以请求就落到了 {node} 自己身上。"},
+		Opens:   Words{En: "The port is published for this sender only; leave -s out for everybody. With Docker: start the container again with -p.", Zh: "该端口只对这个发送方发布；去掉 -s 就对所有人有效。在 Docker 中：用 -p 重新启动容器。"},
+	},
+	{
+		Name: "output-drop", Find: findOutputDrop, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "The sender's own {table}/{chain} in {node} drops the packet: {text}", Zh: "发送方 {node} 自己的 {table}/{chain} 丢弃了数据包：{text}"},
+		Because: Words{En: "The packet never left {node}. A program that sends a datagram or a ping is told so (EPERM); one that connects by TCP waits.", Zh: "数据包根本没有离开 {node}。发送数据报或 ping 的程序会得到 EPERM；用 TCP 连接的程序则一直等待。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+	},
+	{
+		Name: "containers-apart", Find: findContainersApart, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "Containers on {in} are kept apart: {table}/{chain} rule {rule} in {node} stops the packet", Zh: "{in} 上的容器被互相隔离：{node} 的 {table}/{chain} 第 {rule} 条拦下了数据包"},
+		Because: Words{En: "The rule is for whatever crosses this bridge, as Docker writes it for a network with com.docker.network.bridge.enable_icc=false; bridge netfilter shows such packets to iptables.", Zh: "这条规则针对穿过该网桥的所有数据包，与 Docker 为 com.docker.network.bridge.enable_icc=false 的网络所写的一样；网桥的 netfilter 会把这些数据包交给 iptables。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+	},
+	{
+		Name: "bridge-netfilter", Find: findBridgeNetfilter, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "A packet that only crosses the bridge {in} of {node} is stopped in {table}/{chain}: {text}", Zh: "只是穿过 {node} 的网桥 {in} 的数据包，在 {table}/{chain} 被拦下：{text}"},
+		Because: Words{En: "From {physin} to {physout} the packet stays on one network and is not routed. It comes to iptables all the same, since {sysctl} is 1.", Zh: "从 {physin} 到 {physout}，数据包没有离开同一个网络，也没有经过路由；但因为 {sysctl} 为 1，它仍然会经过 iptables。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. For everything that crosses a bridge of {node}: sysctl -w {sysctl}=0, after which rules such as those between networks no longer see it.", Zh: "只放行从 {sender} 到 {to} 的流量。要放行穿过 {node} 网桥的全部流量：sysctl -w {sysctl}=0，此后规则便看不到这些数据包。"},
+	},
+	{
+		Name: "input-drop", Find: findInputDrop, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "{node} itself lets the packet not in: {table}/{chain}, {text}", Zh: "{node} 自己不让数据包进来：{table}/{chain}，{text}"},
+		Because: Words{En: "The packet is for {node} itself, not for a container behind it, so it goes through INPUT, and not through FORWARD.", Zh: "数据包的目的地就是 {node} 自己，而不是它后面的容器，所以走的是 INPUT 而不是 FORWARD。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+	},
+	{
+		Name: "reject-rule", Find: findRejectRule, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "A rule in {node} rejects the packet: {table}/{chain} rule {rule}", Zh: "{node} 的一条规则拒绝了数据包：{table}/{chain} 第 {rule} 条"},
+		Because: Words{En: "The packet to {target} matched this rule, and REJECT answers the sender with {with}.", Zh: "发往 {target} 的数据包匹配了这条规则；REJECT 用 {with} 回应发送方。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+	},
 	{
 		Name: "policy-route", Find: findPolicyRoute,
 		Title:   Words{En: "A routing rule in {node} sends the packet to {to} the wrong way", Zh: "{node} 的一条策略路由规则把发往 {to} 的数据包引错了路"},
@@ -62,12 +177,63 @@ var causes = []Cause{
 		Name: "drop-rule", Find: findDropRule, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "A rule in {node} drops the packet: {table}/{chain} rule {rule}", Zh: "{node} 的一条规则丢弃了数据包：{table}/{chain} 第 {rule} 条"},
 		Because: Words{En: "The packet to {target} matched this rule, and DROP discards it without a word to the sender.", Zh: "发往 {target} 的数据包匹配了这条规则；DROP 会把它悄悄丢弃，发送方得不到任何消息。"},
-		Opens:   Words{En: "Without the rule, everything that it matched goes on to the rules behind it, not only this request.", Zh: "删除之后，凡是匹配这条规则的数据包都会继续走到后面的规则，而不仅仅是这一个请求。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
 	},
 	{
-		Name: "nothing-listens", Find: findNothingListens,
+		Name: "policy-drop", Find: findPolicyDrop, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "No rule of {table}/{chain} in {node} lets the packet through, and the chain's policy is {verdict}", Zh: "{node} 的 {table}/{chain} 中没有规则放行数据包，而这条链的默认策略是 {verdict}"},
+		Because: Words{En: "The packet came to the end of the chain without matching a rule that accepts it.", Zh: "数据包走到链的末尾，没有匹配任何放行它的规则。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+	},
+	{
+		Name: "loopback-only", Find: findLoopbackOnly, Reasons: []string{"NO_SOCKET"},
+		Title:   Words{En: "The server in {at} listens on {bound} only", Zh: "{at} 中的服务器只监听 {bound}"},
+		Because: Words{En: "{socket} takes connections from {at} itself, and none from outside, not even from its host. Have the server ({process}) listen on 0.0.0.0 (or [::]) or on {dst}.", Zh: "{socket} 只接受来自 {at} 自身的连接，外面的（包括它的宿主机）都不行。请让服务器（{process}）监听 0.0.0.0（或 [::]），或者 {dst}。"},
+	},
+	{
+		Name: "other-address", Find: findOtherAddress, Reasons: []string{"NO_SOCKET"},
+		Title:   Words{En: "The server in {at} is bound to {text}, and the request is for {dst}", Zh: "{at} 中的服务器绑定在 {text} 上，而请求发往 {dst}"},
+		Because: Words{En: "A socket that is bound to one address or interface takes nothing that comes to another. Have the server ({process}) listen on 0.0.0.0 (or [::]) or on {dst}.", Zh: "绑定到某个地址或接口的套接字，不会接收发往别处的数据包。请让服务器（{process}）监听 0.0.0.0（或 [::]），或者 {dst}。"},
+	},
+	{
+		Name: "other-family", Find: findOtherFamily, Reasons: []string{"NO_SOCKET"},
+		Title:   Words{En: "The server in {at} listens on {socket} only: the other address family", Zh: "{at} 中的服务器只监听 {socket}：那是另一个地址族"},
+		Because: Words{En: "The request came for {dst}. IPv4 and IPv6 are two addresses to a server: have it ({process}) listen on both, or ask by the other.", Zh: "请求发往 {dst}。对服务器来说 IPv4 和 IPv6 是两个不同的地址：请让它（{process}）同时监听两者，或者改用另一个地址族访问。"},
+	},
+	{
+		Name: "backlog-full", Find: findBacklogFull, Reasons: []string{"LISTEN_OVERFLOW", "SOCKET_BACKLOG"},
+		Title:   Words{En: "The server on {dst} in {at} accepts no connections: {queued} wait, and no more than {limit} may", Zh: "{at} 中 {dst} 上的服务器不再接受连接：已有 {queued} 个在等待，上限是 {limit}"},
+		Because: Words{En: "The socket is there, but its program ({process}) does not take connections off the queue, so the kernel discards further requests. The program hangs or is too slow.", Zh: "套接字在，但它的程序（{process}）没有从队列中取走连接，于是内核丢弃后来的请求。程序卡住了，或者太慢。"},
+	},
+	{
+		Name: "nothing-listens", Find: findNothingListens, Reasons: []string{"NO_SOCKET"},
 		Title:   Words{En: "Nothing listens on {dst} in {at}", Zh: "{at} 中没有程序监听 {dst}"},
-		Because: Words{En: "The request arrived, and the kernel of {at} refused it, since no socket takes it in.", Zh: "请求已经到达，但 {at} 中没有套接字接收它，于是内核拒绝了它。"},
+		Because: Words{En: "The request arrived, and the kernel of {at} refused it, since no socket takes it in. Start the server, or ask for the port that it listens on.", Zh: "请求已经到达，但 {at} 中没有套接字接收它，于是内核拒绝了它。请启动服务器，或者改用它监听的端口。"},
+	},
+	{
+		Name: "ping-ignored", Find: findPingIgnored,
+		Title:   Words{En: "{node} is set to answer no ping", Zh: "{node} 被设置为不应答 ping"},
+		Because: Words{En: "The echo request arrived, and {text}.", Zh: "回显请求已经到达，但 {text}。"},
+		Opens:   Words{En: "{node} answers every ping again.", Zh: "{node} 会重新应答所有 ping。"},
+	},
+	{
+		Name: "conntrack-full", Find: findConntrackFull, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "The connection tracking table of {node} is full: {count} of {most}", Zh: "{node} 的连接跟踪表已满：{count} / {most}"},
+		Because: Words{En: "A packet that would open a connection finds no room in the table and is dropped, behind raw and in front of mangle. Connections that are known go on.", Zh: "想要建立新连接的数据包在表中找不到位置，于是在 raw 之后、mangle 之前被丢弃。已有的连接不受影响。"},
+		Opens:   Words{En: "The table may grow, and takes memory for it (some 300 bytes a connection). Look for who opens so many: conntrack -L.", Zh: "表可以继续增长，并为此占用内存（每个连接约 300 字节）。请查一查是谁打开了这么多连接：conntrack -L。"},
+	},
+
+	// What is left when nothing else explains it.
+	{
+		Name: "native-nft", Find: findNativeNft, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "A chain of nf_tables in {node}, which iptables does not show, stops the packet: {chains}", Zh: "{node} 中一条 iptables 看不到的 nf_tables 链拦下了数据包：{chains}"},
+		Because: Words{En: "The packet vanished where this chain stands, and nothing else there would stop it. nft list ruleset shows it.", Zh: "数据包正是在这条链所在的位置消失的，那里没有别的东西会拦下它。nft list ruleset 可以看到它。"},
+		Opens:   Words{En: "Only this request and its answer are let through, by a rule in the same chain.", Zh: "只放行这个请求和它的应答，规则加在同一条链里。"},
+	},
+	{
+		Name: "silent-service", Find: findSilentService,
+		Title:   Words{En: "The datagram arrived at {dst} in {at}, and nothing came back", Zh: "数据报已到达 {at} 的 {dst}，但没有任何应答"},
+		Because: Words{En: "A socket ({process}) took it in, so the way there is open. UDP has no handshake: a server that does not understand what it was sent stays silent, and so does one that only listens. Whether the service works is for its own client to tell.", Zh: "套接字（{process}）已经接收了它，所以去程是通的。UDP 没有握手：服务器看不懂收到的内容，或者只收不发，都会保持沉默。服务是否正常，要用它自己的客户端来确认。"},
 	},
 	{
 		Name: "martian-destination", Find: findMartianDestination, Reasons: []string{"IP_LOCALNET", "IP_INVALID_DEST"},

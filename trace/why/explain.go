@@ -137,5 +137,5 @@ func culpritOf(s trace.Step) Culprit {
 	return p
 }
 
-// prefixOf is a single address in the words of iptables.
+// single is a single address in the words of iptables.
 func single(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String() }

@@ -35,6 +35,10 @@ const (
 	SettingDiffers       FactKind = "setting-differs"
 	KernelRefuses        FactKind = "kernel-refuses"
 	PacketTooBig         FactKind = "too-big"
+	// Of rules, NAT, sockets and replies.
+	RequestElsewhere FactKind = "request-elsewhere"
+	PublishedAs      FactKind = "published-as"
+	NativeStands     FactKind = "nft-chain"
 )
 
 // factWords are the sentences for facts, by language. The braces are Values.
@@ -77,6 +81,10 @@ var factWords = map[FactKind]Words{
 	PublishedPort: {En: "Docker publishes {container}'s port {inside} on {outside}", Zh: "Docker 把 {container} 的端口 {inside} 发布在 {outside} 上"},
 	KernelRefuses: {En: "the kernel of {node}, asked for the way to {to}, refuses: {err}", Zh: "向 {node} 的内核查询到 {to} 的路径时，它拒绝了：{err}"},
 	PacketTooBig:  {En: "a packet of {length} bytes does not fit into {dev} of {node}, whose MTU is {mtu}", Zh: "{length} 字节的数据包放不进 {node} 的 {dev}，其 MTU 为 {mtu}"},
+
+	RequestElsewhere: {En: "the request did not pass {node}: connection tracking there has never seen it", Zh: "请求没有经过 {node}：那里的连接跟踪从未见过它"},
+	PublishedAs:      {En: "{node} publishes {dst} as port {port}", Zh: "{node} 把 {dst} 发布为端口 {port}"},
+	NativeStands:     {En: "{node}, nft chain {text}: it can drop this packet", Zh: "{node} 的 nft 链 {text}：它可能丢弃这个数据包"},
 }
 
 // course is what became of the packets, as evidence.

@@ -1,16 +1,170 @@
 package why
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
+	"strings"
 
+	"packetwalk/trace"
 	"packetwalk/trace/host"
 )
 
-// findNothingListens is a request that arrived where no socket takes it in.
-func findNothingListens(c *Case) *Finding {
+// takes says whether a socket takes in what arrives as a step describes it.
+func (c *Case) takes(at trace.Step) bool {
+	return slices.ContainsFunc(c.Sockets(at.Node), func(s host.Socket) bool {
+		return s.Takes(s.Proto, at.Dst) && (s.Interface == "" || s.Interface == at.In)
+	})
+}
+
+// listens says whether a node has a socket for an address.
+func (c *Case) listens(node string, to netip.AddrPort) bool {
+	return slices.ContainsFunc(c.Sockets(node), func(s host.Socket) bool { return s.Takes(s.Proto, to) })
+}
+
+// refusedAt says whether a node told the sender that it does not take the
+// request, whether or not that came through.
+func (c *Case) refusedAt(node string) bool {
 	at, ok := c.Arrived()
-	if !ok || c.Attempt.Result != Refused || slices.ContainsFunc(c.Sockets(at.Node), func(s host.Socket) bool { return s.Takes(s.Proto, at.Dst) }) {
+	if !ok || at.Node != node {
+		return false
+	}
+	return c.Attempt.Result == Refused || slices.ContainsFunc(c.Refusals, func(w trace.Walk) bool { return w.Steps[0].Node == node })
+}
+
+// untaken is a request that arrived where no socket takes it in, and was refused.
+func (c *Case) untaken() (at trace.Step, ok bool) {
+	at, ok = c.Arrived()
+	return at, ok && c.refusedAt(at.Node) && !c.takes(at)
+}
+
+// onPort is a socket of the right port that does not take the request.
+func (c *Case) onPort(is func(host.Socket, trace.Step) bool) *Finding {
+	at, ok := c.untaken()
+	if !ok {
 		return nil
 	}
-	return &Finding{Culprit: Culprit{Kind: Socket, Node: at.Node, Text: c.Question.Target.Proto.String() + " " + at.Dst.String()}}
+	for _, s := range c.Sockets(at.Node) {
+		if s.Local.Port() == at.Dst.Port() && is(s, at) {
+			return &Finding{
+				Culprit: Culprit{Kind: Socket, Node: at.Node, Text: socketText(s)},
+				Values:  Values{"socket": s.Local.String(), "process": process(s), "bound": bare(s.Local.Addr()), "interface": s.Interface},
+				Facts:   []Fact{{Kind: SocketsThere, Step: -1, Values: Values{"node": at.Node, "sockets": c.socketList(at.Node)}}},
+			}
+		}
+	}
+	return nil
 }
+
+// socketText is a socket as a culprit.
+func socketText(s host.Socket) string {
+	text := s.Proto.String() + " " + s.Local.String()
+	if s.Interface != "" {
+		text += "%" + s.Interface
+	}
+	return text
+}
+
+// process is the program behind a socket; "-" where that is not known.
+func process(s host.Socket) string { return cmp.Or(s.Process, "-") }
+
+// socketList are the sockets of a node for the protocol in question; "-" for none.
+func (c *Case) socketList(node string) string {
+	var all []string
+	for _, s := range c.Sockets(node) {
+		all = append(all, socketText(s))
+	}
+	slices.Sort(all)
+	return cmp.Or(strings.Join(slices.Compact(all), ", "), "-")
+}
+
+// findLoopbackOnly is a server that listens on the loopback address only.
+func findLoopbackOnly(c *Case) *Finding {
+	return c.onPort(func(s host.Socket, _ trace.Step) bool { return s.Local.Addr().Unmap().IsLoopback() })
+}
+
+// findOtherAddress is a server that is bound to another address or interface of
+// its machine.
+func findOtherAddress(c *Case) *Finding {
+	return c.onPort(func(s host.Socket, at trace.Step) bool {
+		a := s.Local.Addr().Unmap()
+		return !a.IsUnspecified() && a.Is4() == at.Dst.Addr().Unmap().Is4() || s.Interface != "" && s.Takes(s.Proto, at.Dst)
+	})
+}
+
+// findOtherFamily is a server that listens on the other address family only.
+func findOtherFamily(c *Case) *Finding {
+	return c.onPort(func(s host.Socket, at trace.Step) bool {
+		return s.Local.Addr().Unmap().Is4() != at.Dst.Addr().Unmap().Is4()
+	})
+}
+
+// findBacklogFull is a server that accepts no connections: those that wait for
+// it are as many as may wait (sk_acceptq_is_full in include/net/sock.h).
+func findBacklogFull(c *Case) *Finding {
+	at, ok := c.Arrived()
+	if !ok || c.Question.Target.Proto != trace.TCP || c.Attempt.Result == Refused {
+		return nil
+	}
+	for _, s := range c.Sockets(at.Node) {
+		if s.Takes(s.Proto, at.Dst) && s.Queued > s.Limit {
+			return &Finding{
+				Culprit: Culprit{Kind: Socket, Node: at.Node, Text: socketText(s)},
+				Values:  Values{"queued": fmt.Sprint(s.Queued), "limit": fmt.Sprint(s.Limit), "process": process(s)},
+			}
+		}
+	}
+	return nil
+}
+
+// findNothingListens is a request that arrived where no socket takes it in.
+func findNothingListens(c *Case) *Finding {
+	at, ok := c.untaken()
+	if !ok || c.Question.Target.Proto != trace.TCP && c.Question.Target.Proto != trace.UDP {
+		return nil
+	}
+	return &Finding{
+		Culprit: Culprit{Kind: Socket, Node: at.Node, Text: c.Question.Target.Proto.String() + " " + at.Dst.String()},
+		Facts:   []Fact{{Kind: SocketsThere, Step: -1, Values: Values{"node": at.Node, "sockets": c.socketList(at.Node)}}},
+	}
+}
+
+// findPingIgnored is a machine that is set to answer no ping.
+func findPingIgnored(c *Case) *Finding {
+	names := map[trace.Proto]string{trace.ICMP: "net.ipv4.icmp_echo_ignore_all", trace.ICMPv6: "net.ipv6.icmp.echo_ignore_all"}
+	at, ok := c.Arrived()
+	name := names[c.Question.Target.Proto]
+	if !ok || c.Reply != nil || c.Hosts[at.Node].Sysctls[name] != "1" {
+		return nil
+	}
+	return &Finding{
+		Culprit: Culprit{Kind: Sysctl, Node: at.Node, Text: name + " = 1"},
+		Fix:     Fix{Node: at.Node, Commands: []string{"sysctl -w " + name + "=0"}},
+	}
+}
+
+// findSilentService is a datagram that arrived at a socket, and nothing came back.
+func findSilentService(c *Case) *Finding {
+	at, ok := c.Arrived()
+	if !ok || c.Question.Target.Proto != trace.UDP || c.Reply != nil || len(c.Refusals) > 0 || !c.takes(at) {
+		return nil
+	}
+	i := slices.IndexFunc(c.Sockets(at.Node), func(s host.Socket) bool { return s.Takes(s.Proto, at.Dst) })
+	s := c.Sockets(at.Node)[i]
+	return &Finding{
+		Culprit: Culprit{Kind: Socket, Node: at.Node, Text: socketText(s)}, Values: Values{"process": process(s)},
+		Unseen: []Fact{{Kind: WouldShow, Step: -1, Values: Values{"node": at.Node, "command": fmt.Sprintf("tcpdump -ni any udp port %d", at.Dst.Port())}}},
+	}
+}
+
+func joinPorts(ports []uint16) string {
+	var words []string
+	for _, p := range ports {
+		words = append(words, fmt.Sprint(p))
+	}
+	return strings.Join(words, ", ")
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -35,6 +35,8 @@ type causeCase struct {
 	Fix      fix
 	// Mend is what is done in the place of a fix that no command can be named for.
 	Mend []command
+
+	held *held
 }
 
 type service struct{ Node, Serve string }
@@ -42,7 +44,11 @@ type service struct{ Node, Serve string }
 type command struct {
 	Node  string
 	Run   string
-	Serve string // a service to start: "http 80", "tcp 127.0.0.1:80"
+	// Serve starts a service: "http 80", "tcp 127.0.0.1:80"; or one that does not
+	// work, see holds.
+	Serve string
+	// Send sends the case's request once, whatever comes of it.
+	Send bool
 }
 
 type fix struct {
@@ -86,6 +92,8 @@ func readCase(t *testing.T, file string) causeCase {
 
 // try breaks the lab, asks, compares, mends and asks again.
 func (c causeCase) try(t *testing.T, variant string) {
+	c.held = &held{}
+	defer c.held.stop()
 	l := labtest.Build(t, c.topology(t), variant)
 	for _, b := range c.Break {
 		c.carryOut(t, l, variant, b)
@@ -155,7 +163,16 @@ func parseService(t *testing.T, node, text string) lab.Service {
 // carryOut runs a command as the lab's shells would, where iptables is the lab's own.
 func (c causeCase) carryOut(t *testing.T, l *lab.Lab, variant string, m command) {
 	t.Helper()
+	if m.Send {
+		c.send(t, l, m.Node)
+		return
+	}
+	if what, port, ok := badService(m.Serve); ok {
+		c.held.start(t, l.Node(m.Node), what, port)
+		return
+	}
 	if m.Serve != "" {
+		c.held.stop()
 		if err := l.ReplaceService(t.Context(), parseService(t, m.Node, m.Serve)); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,260 @@
+package why
+
+import (
+	"slices"
+	"testing"
+
+	"packetwalk/trace"
+	"packetwalk/trace/host"
+)
+
+// natRulesOfDocker publish port 8080; what differs stands in place of the rule.
+func natRulesOfDocker(rule string) string {
+	return table("nat", ":PREROUTING ACCEPT", ":INPUT ACCEPT", ":OUTPUT ACCEPT", ":POSTROUTING ACCEPT", ":DOCKER -",
+		"-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER", "-A DOCKER -i docker0 -j RETURN", rule)
+}
+
+// TestWhyNotTranslated tells apart why a request came to the host itself.
+func TestWhyNotTranslated(t *testing.T) {
+	const rest = " -j DNAT --to-destination 172.17.0.2:80"
+	for name, test := range map[string]struct {
+		rule string
+		want Name
+	}{
+		"another port":      {"-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8081" + rest, "not-published"},
+		"another protocol":  {"-A DOCKER ! -i docker0 -p udp -m udp --dport 8080" + rest, "published-other-protocol"},
+		"another address":   {"-A DOCKER -d 127.0.0.1/32 ! -i docker0 -p tcp -m tcp --dport 8080" + rest, "published-other-address"},
+		"another interface": {"-A DOCKER -i eth7 -p tcp -m tcp --dport 8080" + rest, "nat-passed-over"},
+		"another sender":    {"-A DOCKER -s 10.0.0.0/8 -p tcp -m tcp --dport 8080" + rest, "nat-passed-over"},
+		"any port":          {"-A DOCKER -s 10.0.0.0/8 -p tcp" + rest, "nat-passed-over"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := dockerHost(t, natRulesOfDocker(test.rule))
+			e.Attempt.Result = Refused
+			e.Attempt.Walks = []trace.Walk{syn(trace.Delivered, leaving(), on(trace.Prerouting, trace.NAT, hostAddr), on(trace.Input, trace.Filter, hostAddr))}
+			a := Explain(e)
+			if a.Cause != test.want {
+				t.Errorf("%s, want %s", a.Cause, test.want)
+			}
+			if a.Culprit.Kind == Rule && a.Culprit.Text != test.rule {
+				t.Errorf("the culprit is %+v", a.Culprit)
+			}
+			if len(a.Fix.Commands) == 0 {
+				t.Error("there is no fix")
+			}
+		})
+	}
+}
+
+// TestNothingOnTheHost tells a port that is not published from a server of the
+// host's own that is not running.
+func TestNothingOnTheHost(t *testing.T) {
+	e := dockerHost(t, table("filter", ":INPUT ACCEPT", ":FORWARD ACCEPT", ":OUTPUT ACCEPT"))
+	delete(e.Hosts, "web")
+	e.Attempt.Result = Refused
+	e.Attempt.Walks = []trace.Walk{syn(trace.Delivered, leaving(), on(trace.Input, trace.Filter, hostAddr))}
+	if a := Explain(e); a.Cause != "nothing-listens" {
+		t.Errorf("%s, where no port is published at all", a.Cause)
+	}
+	state := e.Hosts["host"]
+	state.Sockets = []host.Socket{{Proto: trace.TCP, Local: at("127.0.0.1:8080")}}
+	e.Hosts["host"] = state
+	if a := Explain(e); a.Cause != "loopback-only" || a.Culprit.Text != "tcp 127.0.0.1:8080" {
+		t.Errorf("%s, %+v", a.Cause, a.Culprit)
+	}
+}
+
+func TestStaleConnection(t *testing.T) {
+	nat := natRulesOfDocker("-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80")
+	entry := func(to string) host.Connection {
+		return host.Connection{Proto: trace.TCP, Original: host.Tuple{Src: at(clientAddr), Dst: at(hostAddr)}, Reply: host.Tuple{Src: at(to), Dst: at(clientAddr)}}
+	}
+	for name, test := range map[string]struct {
+		entry host.Connection
+		stale bool
+	}{
+		"the container of before":      {entry("172.17.0.9:80"), true},
+		"the host itself, from before": {entry(hostAddr), true},
+		"as the rules have it":         {entry(webAddr), false},
+		"another connection":           {host.Connection{Proto: trace.TCP, Original: host.Tuple{Src: at("192.168.23.1:1"), Dst: at(hostAddr)}, Reply: host.Tuple{Src: at(hostAddr)}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := dockerHost(t, nat)
+			state := e.Hosts["host"]
+			state.Connections = []host.Connection{test.entry}
+			e.Hosts["host"] = state
+			e.Attempt.Walks = []trace.Walk{syn(trace.Delivered, leaving(), on(trace.Prerouting, trace.Mangle, hostAddr), on(trace.Input, trace.Filter, hostAddr))}
+			f := findStaleConnection(newCase(e))
+			if (f != nil) != test.stale {
+				t.Fatalf("found %+v", f)
+			}
+			if f != nil && f.Fix.Commands[0] != "conntrack -D -p tcp -s 192.168.23.1 -d 192.168.23.149 --sport 40000 --dport 8080" {
+				t.Errorf("the fix is %q", f.Fix.Commands)
+			}
+		})
+	}
+}
+
+// TestConntrackFull needs a full table, which a network namespace cannot be given:
+// the limit is the machine's.
+func TestConntrackFull(t *testing.T) {
+	raw := table("raw", ":PREROUTING ACCEPT", ":OUTPUT ACCEPT")
+	for name, test := range map[string]struct {
+		last        trace.Step
+		count, most string
+		want        Name
+	}{
+		"full":                   {on(trace.Prerouting, trace.Raw, hostAddr), "262144", "262144", "conntrack-full"},
+		"not full":               {on(trace.Prerouting, trace.Raw, hostAddr), "262143", "262144", Unknown},
+		"no limit":               {on(trace.Prerouting, trace.Raw, hostAddr), "5", "0", Unknown},
+		"not known":              {on(trace.Prerouting, trace.Raw, hostAddr), "", "", Unknown},
+		"behind the tracking":    {on(trace.Prerouting, trace.Mangle, hostAddr), "262144", "262144", Unknown},
+		"not a place for it":     {on(trace.Forward, trace.Filter, hostAddr), "262144", "262144", Unknown},
+		"the sender's own":       {on(trace.Output, trace.Raw, hostAddr), "262145", "262144", "conntrack-full"},
+		"more than there may be": {on(trace.Prerouting, trace.Raw, hostAddr), "262145", "262144", "conntrack-full"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := dockerHost(t, raw)
+			state := e.Hosts["host"]
+			state.Sysctls = map[string]string{"net.netfilter.nf_conntrack_count": test.count, "net.netfilter.nf_conntrack_max": test.most}
+			e.Hosts["host"] = state
+			e.Attempt.Walks = []trace.Walk{syn(trace.Lost, leaving(), test.last)}
+			f := findConntrackFull(newCase(e))
+			if (f != nil) != (test.want != Unknown) {
+				t.Fatalf("found %+v", f)
+			}
+			if f != nil && (f.Culprit.Text != "net.netfilter.nf_conntrack_max = 262144" || f.Fix.Commands[0] != "sysctl -w net.netfilter.nf_conntrack_max=524288") {
+				t.Errorf("%+v, %q", f.Culprit, f.Fix.Commands)
+			}
+		})
+	}
+}
+
+// TestNativeNft holds what can be said of native chains to where the packet was
+// seen last.
+func TestNativeNft(t *testing.T) {
+	filter := table("filter", ":INPUT ACCEPT", ":FORWARD ACCEPT", ":OUTPUT ACCEPT")
+	mangle := table("mangle", ":PREROUTING ACCEPT", ":INPUT ACCEPT", ":FORWARD ACCEPT", ":OUTPUT ACCEPT", ":POSTROUTING ACCEPT")
+	chain := func(hook string, priority int, texts ...string) host.NativeChain {
+		n := host.NativeChain{Family: "inet", Table: "own", Name: "guard", Hook: hook, Priority: priority, Policy: trace.Accept, Drops: true}
+		for i, text := range texts {
+			n.Rules = append(n.Rules, host.NativeRule{Chain: "guard", Handle: uint64(i + 5), Text: text})
+		}
+		return n
+	}
+	closed := chain("forward", 10)
+	closed.Policy = trace.Drop
+	for name, test := range map[string]struct {
+		chains []host.NativeChain
+		drops  []Drop
+		kind   Kind
+		handle uint64
+	}{
+		"the one rule":              {[]host.NativeChain{chain("forward", 10, "tcp dport 80 drop")}, nil, NativeRule, 5},
+		"the one that can be meant": {[]host.NativeChain{chain("forward", 10, "tcp dport 443 drop", "ip saddr 192.168.23.0/24 drop")}, nil, NativeRule, 6},
+		"one of two":                {[]host.NativeChain{chain("forward", 10, "tcp dport 80 drop", "drop")}, nil, Chain, 0},
+		"a policy":                  {[]host.NativeChain{closed}, nil, Policy, 0},
+		"behind it":                 {[]host.NativeChain{chain("postrouting", -300, "drop")}, nil, NativeRule, 5},
+		"too far behind it":         {[]host.NativeChain{chain("postrouting", 0, "drop")}, nil, "", 0},
+		"in front of it":            {[]host.NativeChain{chain("forward", -200, "drop")}, nil, "", 0},
+		"another hook":              {[]host.NativeChain{chain("input", 10, "drop")}, nil, "", 0},
+		"another port":              {[]host.NativeChain{chain("forward", 10, "tcp dport 443 drop")}, nil, "", 0},
+		"the kernel agrees":         {[]host.NativeChain{chain("forward", 10, "drop")}, []Drop{{Reason: "NETFILTER_DROP"}}, NativeRule, 5},
+		"the kernel says otherwise": {[]host.NativeChain{chain("forward", 10, "drop")}, []Drop{{Reason: "IP_RPFILTER"}}, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := dockerHost(t, filter, mangle)
+			state := e.Hosts["host"]
+			state.Native = test.chains
+			e.Hosts["host"], e.Drops = state, test.drops
+			e.Attempt.Walks = []trace.Walk{syn(trace.Lost, leaving(), on(trace.Prerouting, trace.Mangle, hostAddr), forwarded(trace.Filter))}
+			f := findNativeNft(newCase(e))
+			switch {
+			case f == nil && test.kind != "":
+				t.Error("it was not found")
+			case f != nil && (f.Culprit.Kind != test.kind || f.Culprit.Handle != test.handle):
+				t.Errorf("the culprit is %+v", f.Culprit)
+			case f != nil && (len(f.Fix.Commands) > 0) == (test.kind == Chain):
+				t.Errorf("the fix is %q", f.Fix.Commands)
+			case f != nil && (len(f.Unseen) > 0) == (test.drops != nil):
+				t.Errorf("what could not be seen: %+v", f.Unseen)
+			}
+		})
+	}
+}
+
+func TestRulesOut(t *testing.T) {
+	w := syn(trace.Lost, forwarded(trace.Filter))
+	p := newCase(Evidence{}).coming(&w, w.Steps[0])
+	for text, want := range map[string]bool{
+		"drop": false, "tcp dport 80 drop": false, "tcp dport 81 drop": true, "tcp dport { 80, 443 } drop": false, "tcp dport { 22, 443 } drop": true,
+		"tcp dport != 80 drop": true, "tcp dport 1-79 drop": true, "tcp dport 1-80 drop": false, "tcp dport @ports drop": false, "tcp dport http drop": false,
+		"udp dport 80 drop": true, "ip saddr 192.168.23.0/24 drop": false, "ip saddr != 192.168.23.0/24 drop": true, "ip daddr 10.0.0.1 drop": true,
+		`iifname "ens33" drop`: false, `iifname "docker0" drop`: true, `iifname "ens*" drop`: false, `oifname { "docker0", "br1" } drop`: false,
+		"meta l4proto udp drop": true, "ip protocol tcp drop": false, "ct state invalid drop": true, "ct state new drop": false, "ct state { established, related } drop": true,
+		"ct state established,related drop": true, "tcp dport": false, "": false, "tcp dport { } drop": false, "iifname": false,
+	} {
+		if got := rulesOut(text, p); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func FuzzRulesOut(f *testing.F) {
+	w := syn(trace.Lost, forwarded(trace.Filter))
+	p := newCase(Evidence{}).coming(&w, w.Steps[0])
+	f.Add("tcp dport { 80, 443 } drop")
+	f.Add(`iifname != "ens*" ct state new drop`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if rulesOut(text, p) && !rulesOut(text+" ip daddr 10.9.9.9", p) {
+			t.Error("one more match cannot make a rule fit")
+		}
+	})
+}
+
+// TestSockets tells apart why a request is refused where it arrived.
+func TestSockets(t *testing.T) {
+	delivered := forwarded(trace.Filter)
+	delivered.Node, delivered.Hook, delivered.In, delivered.Out = "web", trace.Input, "eth0", ""
+	translated := on(trace.Prerouting, trace.NAT, webAddr)
+	for name, test := range map[string]struct {
+		socket host.Socket
+		want   Name
+	}{
+		"loopback":           {host.Socket{Proto: trace.TCP, Local: at("127.0.0.1:80")}, "loopback-only"},
+		"IPv6 loopback":      {host.Socket{Proto: trace.TCP, Local: at("[::1]:80")}, "loopback-only"},
+		"IPv6 only":          {host.Socket{Proto: trace.TCP, Local: at("[::]:80"), Only6: true}, "other-family"},
+		"another address":    {host.Socket{Proto: trace.TCP, Local: at("172.17.0.7:80")}, "other-address"},
+		"another interface":  {host.Socket{Proto: trace.TCP, Local: at("0.0.0.0:80"), Interface: "eth1"}, "other-address"},
+		"another protocol":   {host.Socket{Proto: trace.UDP, Local: at("0.0.0.0:80")}, "nothing-listens"},
+		"another port, DNAT": {host.Socket{Proto: trace.TCP, Local: at("0.0.0.0:8000")}, "wrong-container-port"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const rule = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
+			e := dockerHost(t, natRulesOfDocker(rule))
+			translated.Chain, translated.Rule, translated.Text, translated.Policy = "DOCKER", 2, rule, false
+			state := e.Hosts["web"]
+			state.Sockets = []host.Socket{test.socket}
+			e.Hosts["web"] = state
+			e.Attempt.Result = Refused
+			e.Attempt.Walks = []trace.Walk{syn(trace.Delivered, leaving(), translated, forwarded(trace.Filter), delivered)}
+			if a := Explain(e); a.Cause != test.want {
+				t.Errorf("%s, want %s", a.Cause, test.want)
+			}
+		})
+	}
+}
+
+// TestCausesAreWhole finds causes that lack a word, or that nothing can find.
+func TestCausesAreWhole(t *testing.T) {
+	var names []Name
+	for _, c := range Causes() {
+		if c.Find == nil || c.Title.En == "" || c.Title.Zh == "" || c.Because.En == "" || c.Because.Zh == "" || (c.Opens.En == "") != (c.Opens.Zh == "") {
+			t.Errorf("%s is not whole", c.Name)
+		}
+		if slices.Contains(names, c.Name) {
+			t.Errorf("%s is there twice", c.Name)
+		}
+		names = append(names, c.Name)
+	}
+}

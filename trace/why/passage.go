@@ -1,0 +1,78 @@
+package why
+
+import (
+	"net/netip"
+	"strconv"
+
+	"packetwalk/trace"
+)
+
+// passage is a packet as it comes, or would come, to a place of a node: the
+// step says where, and with which interfaces, addresses and state.
+type passage struct {
+	trace.Step
+	header trace.Packet
+	// back says that it is the answer.
+	back bool
+}
+
+// coming is the packet of a walk at one of its steps.
+func (c *Case) coming(w *trace.Walk, s trace.Step) passage {
+	return passage{Step: s, header: w.Packet, back: c.IsReply(w)}
+}
+
+// answer is the answer to the packet as it would come back through the same
+// node; ok is false where the hook does not tell by which way it would.
+func (p passage) answer() (a passage, ok bool) {
+	back := map[trace.Hook]trace.Hook{trace.Input: trace.Output, trace.Output: trace.Input, trace.Forward: trace.Forward}
+	a = p
+	a.Hook, ok = back[p.Hook]
+	a.back = !p.back
+	a.Src, a.Dst, a.In, a.Out, a.PhysIn, a.PhysOut = p.Dst, p.Src, p.Out, p.In, p.PhysOut, p.PhysIn
+	if a.CTState != trace.Untracked {
+		a.CTState = trace.Established
+	}
+	switch p.header.Proto {
+	case trace.TCP:
+		a.header.Flags = trace.SYN | trace.ACK
+	case trace.ICMP:
+		a.header.ICMPType = echoReply
+	case trace.ICMPv6:
+		a.header.ICMPType = echoReply6
+	}
+	return a, ok
+}
+
+// The types of echo messages (RFC 792, RFC 4443).
+const (
+	echoReply    = 0
+	echoRequest  = 8
+	echoReply6   = 129
+	echoRequest6 = 128
+)
+
+// spec are the matches of a rule for this packet and its like: the same way,
+// the same service.
+func (p passage) spec() []string {
+	spec := []string{"-s", single(p.Src.Addr().WithZone("")), "-d", single(p.Dst.Addr().WithZone(""))}
+	port, side := p.Dst.Port(), "--dport"
+	if p.back {
+		port, side = p.Src.Port(), "--sport"
+	}
+	switch p.header.Proto {
+	case trace.TCP, trace.UDP:
+		name := p.header.Proto.String()
+		spec = append(spec, "-p", name, "-m", name, side, strconv.Itoa(int(port)))
+	case trace.ICMP:
+		spec = append(spec, "-p", "icmp", "-m", "icmp", "--icmp-type", strconv.Itoa(int(p.header.ICMPType)))
+	case trace.ICMPv6:
+		spec = append(spec, "-p", "ipv6-icmp", "-m", "icmp6", "--icmpv6-type", strconv.Itoa(int(p.header.ICMPType)))
+	}
+	if p.back && p.CTState == trace.Established {
+		spec = append(spec, "-m", "conntrack", "--ctstate", "ESTABLISHED")
+	}
+	return spec
+}
+
+// bare is an address without its zone, as the tools take it.
+func bare(a netip.Addr) string { return a.WithZone("").String() }
