@@ -42,8 +42,8 @@ type causeCase struct {
 type service struct{ Node, Serve string }
 
 type command struct {
-	Node  string
-	Run   string
+	Node string
+	Run  string
 	// Serve starts a service: "http 80", "tcp 127.0.0.1:80"; or one that does not
 	// work, see holds.
 	Serve string

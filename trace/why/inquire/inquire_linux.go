@@ -17,6 +17,7 @@ import (
 
 	"packetwalk/trace"
 	"packetwalk/trace/assemble"
+	"packetwalk/trace/dropped"
 	"packetwalk/trace/filter"
 	"packetwalk/trace/host"
 	"packetwalk/trace/live"
@@ -66,6 +67,7 @@ type Inquiry struct {
 	book     *live.Book
 	variants map[string]trace.Variant
 	reading  sync.WaitGroup
+	drops    *dropped.Watcher // nil where the kernel cannot be asked
 }
 
 // Open traces the places of a scene. Close has to be called.
@@ -85,6 +87,8 @@ func Open(ctx context.Context, s Scene) (*Inquiry, error) {
 	for _, t := range config.Targets {
 		q.variants[t.Node] = q.trace.Variant(t.Node)
 	}
+	// Without the kernel's word the answer is still there.
+	q.drops, _ = dropped.Watch()
 	q.book = live.NewBook(q.trace.Walks())
 	q.reading.Go(func() {
 		for range q.book.Walks() { // the book keeps them
@@ -146,6 +150,10 @@ func (q *Inquiry) place(name string) (Place, error) {
 func (q *Inquiry) Close(ctx context.Context) error {
 	err := q.trace.Close(ctx)
 	q.reading.Wait()
+	if q.drops != nil {
+		err = errors.Join(err, q.drops.Close())
+		q.drops = nil
+	}
 	return err
 }
 
@@ -161,16 +169,16 @@ func (q *Inquiry) Ask(ctx context.Context, question why.Question) (why.Evidence,
 		return why.Evidence{}, err
 	}
 	q.trace.Rewire(wiring(before))
-	first := q.book.Next()
+	begin, first := time.Now(), q.book.Next()
 	attempt, err := q.attempt(ctx, from, question, first)
 	if err != nil {
 		return why.Evidence{}, err
 	}
-	return q.evidence(ctx, question, attempt)
+	return q.evidence(ctx, question, attempt, begin)
 }
 
-// evidence looks at the hosts behind an attempt.
-func (q *Inquiry) evidence(ctx context.Context, question why.Question, attempt why.Attempt) (why.Evidence, error) {
+// evidence looks at the hosts behind an attempt that was made at or after a time.
+func (q *Inquiry) evidence(ctx context.Context, question why.Question, attempt why.Attempt, begin time.Time) (why.Evidence, error) {
 	e := why.Evidence{
 		Question: question, Attempt: attempt, Rules: q.trace.Variants(q.scene.Family), Default: q.variants,
 		Published: q.scene.Published, Kinds: map[string]string{}, Names: map[netip.Addr]string{}, Lost: q.trace.Lost(),
@@ -187,6 +195,9 @@ func (q *Inquiry) evidence(ctx context.Context, question why.Question, attempt w
 		e.Kinds[p.Name] = p.Kind
 	}
 	var err error
+	if e.Drops, err = q.dropped(attempt.Walks, begin); err != nil {
+		return e, err
+	}
 	e.Hosts, err = Look(ctx, q.scene.Places, slices.Compact(about))
 	return e, err
 }

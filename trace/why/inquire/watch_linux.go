@@ -15,7 +15,7 @@ import (
 //
 // What the request brought its sender is what was seen to go back to it.
 func (q *Inquiry) Watch(ctx context.Context, question why.Question) (why.Evidence, error) {
-	first := q.book.Next()
+	begin, first := time.Now(), q.book.Next()
 	opening, err := q.awaitRequest(ctx, question, first)
 	if err != nil {
 		return why.Evidence{}, err
@@ -40,7 +40,7 @@ func (q *Inquiry) Watch(ctx context.Context, question why.Question) (why.Evidenc
 	}
 	a := why.Attempt{Local: opening.Packet.Src, Walks: flow()}
 	a.Result = brought(a.Walks)
-	return q.evidence(ctx, question, a)
+	return q.evidence(ctx, question, a, begin)
 }
 
 // calmAfter is how long the packets behind an answer that was seen are waited for.
