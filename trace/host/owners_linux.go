@@ -35,7 +35,7 @@ func nameOwners(ctx context.Context, sockets []opened) {
 		if len(wanted) == 0 || ctx.Err() != nil {
 			return
 		}
-		for _, link := range descriptors(p) {
+		for _, link := range descriptors(ctx, p) {
 			for _, i := range wanted[link] {
 				sockets[i].PID, sockets[i].Process = p, programName(p)
 			}
@@ -69,9 +69,9 @@ func processes() (inside, outside []int) {
 	return inside, outside
 }
 
-// descriptors lists what the descriptors of a process lead to; nothing where
-// that is not shown.
-func descriptors(pid int) []string {
+// descriptors lists what the descriptors of a process lead to, as far as the time
+// suffices; nothing where that is not shown.
+func descriptors(ctx context.Context, pid int) []string {
 	dir, err := os.Open(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
 	if err != nil {
 		return nil
@@ -80,6 +80,9 @@ func descriptors(pid int) []string {
 	names, _ := dir.Readdirnames(-1) // a process that ends has none
 	var links []string
 	for _, n := range names {
+		if ctx.Err() != nil {
+			break
+		}
 		if link, err := os.Readlink(filepath.Join(dir.Name(), n)); err == nil {
 			links = append(links, link)
 		}
