@@ -15,6 +15,7 @@ func (m *model) drawHeader(g *grid, r rect) {
 	}
 	var right []span
 	switch {
+	case m.inquiry != nil && m.player.current < 0: // nothing is played
 	case m.stageShown():
 		right = m.playback()
 	case m.lesson != nil:

@@ -16,6 +16,10 @@
 // has seen of its walks; a key sends an action to the session, or moves about
 // (flow.go). A prompt on the last line takes commands.
 //
+// An answer (Why) stands where a lesson's card does. Its walks are a fixed set,
+// with the packet at the step that decided until a key moves it; asking and
+// mending are jobs of functions in WhyConfig, one at a time.
+//
 // Capturing packets, building the lab and playing the scenario is left to
 // others: walks come in by a channel, and a request goes out by a function, both
 // in Config, or both by the Session.

@@ -66,7 +66,7 @@ func runWhy(ctx context.Context, c WhyConfig, options ...tea.ProgramOption) erro
 	if err = ending(err); err != nil {
 		return err
 	}
-	return m.inquiry.fatal
+	return ending(m.inquiry.fatal)
 }
 
 // job is something that takes time. It sends what comes of it.

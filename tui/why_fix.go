@@ -23,7 +23,7 @@ func (m *model) showFix() {
 func (m *model) fixKey(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 	q, k := m.inquiry, m.keys
 	switch {
-	case key.Matches(msg, k.Yes):
+	case key.Matches(msg, k.Yes) && m.bigEnough(): // what is run can be seen
 		q.asksFix = false
 		return m.runFix(), true
 	case key.Matches(msg, k.No, k.Close, k.Fix):

@@ -278,6 +278,15 @@ func TestWhyFixIsOnlyShownOnAHost(t *testing.T) {
 	}
 }
 
+// What cannot be seen is not run.
+func TestWhyDoesNotRunUnseen(t *testing.T) {
+	a := &asker{answers: []why.Answer{blocked()}}
+	m := answeredWhy(t, "en", 70, 20, a, true)
+	if a.press(t, m, "f", "y"); len(a.commands) > 0 {
+		t.Errorf("ran %q on a screen that is too small to show it", a.commands)
+	}
+}
+
 func TestWhyWithoutWalks(t *testing.T) {
 	a := &asker{answers: []why.Answer{routeless()}}
 	m := answeredWhy(t, "en", 80, 24, a, false)

@@ -118,7 +118,7 @@ func (p answerText) prose() int { return choose(p.whole, p.room(), min(p.room(),
 
 func (p answerText) because() []line { return p.labelled(p.w.m.Why.Because, p.t.Because, plainLook) }
 
-func (p answerText) opens() []line { return p.labelled(p.w.m.Why.Opens, p.t.Opens, warningLook) }
+func (p answerText) opens() []line { return p.labelled(p.w.m.Why.Opens, p.t.Opens, plainLook) }
 
 // code is text that is not ours: a command, or a thing in its own tool's words.
 func (p answerText) code(text string) []line {
