@@ -249,17 +249,26 @@ func (v *validator) newInterface(path, node, name string) {
 func (v *validator) addresses(path string, all []netip.Prefix) {
 	for i, p := range all {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		switch a := p.Addr(); {
-		case !p.IsValid():
-			v.fault(at, "this is no address with the length of its network, such as 10.0.0.1/24")
-		case a.IsUnspecified() || a.IsMulticast() || a.Is4In6():
-			v.fault(at, "%s is no address for an interface", a)
-		case slices.Contains(all[:i], p):
+		if problem := AddressProblem(p); problem != "" {
+			v.fault(at, "%s", problem)
+		} else if slices.Contains(all[:i], p) {
 			v.fault(at, "the address %s is there already", p)
-		case a.Is4() && p.Bits() < 31 && (a == p.Masked().Addr() || a == lastOf(p)):
-			v.fault(at, "%s is the network's own or its broadcast address, not one for an interface", a)
 		}
 	}
+}
+
+// AddressProblem says why no interface of a lab can have an address; empty where
+// one can.
+func AddressProblem(p netip.Prefix) string {
+	switch a := p.Addr(); {
+	case !p.IsValid():
+		return "this is no address with the length of its network, such as 10.0.0.1/24"
+	case a.IsUnspecified() || a.IsMulticast() || a.Is4In6():
+		return fmt.Sprintf("%s is no address for an interface", a)
+	case a.Is4() && p.Bits() < 31 && (a == p.Masked().Addr() || a == lastOf(p)):
+		return fmt.Sprintf("%s is the network's own or its broadcast address, not one for an interface", a)
+	}
+	return ""
 }
 
 // lastOf is the highest address of an IPv4 network, its broadcast address.

@@ -21,6 +21,8 @@ type link struct {
 	line  int // 0 where it was not listed
 	// kind of a master: whether the ports say that it is none of a bridge (bond, VRF).
 	bonds bool
+	// stated says that the listing tells whether it is up.
+	stated bool
 	// far says that the other end is in another namespace, or has no name.
 	far bool
 }
@@ -121,7 +123,7 @@ func (p *addressParser) link(line int, name string) (*link, error) {
 	}
 	l := &link{Link: host.Link{Name: name}, line: line, peers: map[netip.Prefix]netip.Prefix{}}
 	l.far = paired && (far == "NONE" || strings.HasPrefix(far, "if"))
-	if paired && !l.far {
+	if paired && !l.far && !strings.HasPrefix(name, "veth") {
 		l.Kind = "vlan" // or something else that stands on another interface
 	}
 	p.links = append(p.links, l)
@@ -137,7 +139,7 @@ func isInterface(name string) bool {
 
 func (l *link) flags(all []string) {
 	has := func(f string) bool { return slices.Contains(all, f) }
-	l.Up, l.Carrier = has("UP"), has("LOWER_UP")
+	l.Up, l.Carrier, l.stated = has("UP"), has("LOWER_UP"), true
 	l.bonds = has("MASTER")
 	switch {
 	case has("LOOPBACK"):
@@ -153,10 +155,9 @@ func (p *addressParser) brief(line int, m []string) error {
 	if err != nil {
 		return err
 	}
-	l.Up, l.Carrier = m[2] == "UP" || m[2] == "UNKNOWN", m[2] == "UP" || m[2] == "UNKNOWN"
-	if l.Name == "lo" {
-		l.Kind = "loopback"
-	}
+	l.Carrier = m[2] == "UP" || m[2] == "UNKNOWN"
+	// A bridge without ports is down in this column, too, and takes packets all the same.
+	l.Up, l.stated = l.Carrier || m[2] == "LOWERLAYERDOWN" || looksLikeBridge(l.Name), true
 	words := strings.Fields(m[3])
 	for i := 0; i < len(words); i++ {
 		w, peer := words[i], ""
@@ -242,9 +243,15 @@ func (p *addressParser) address(l *link, line int, text, peer string) error {
 	return nil
 }
 
-// settle says which interfaces are bridges, as far as the listing tells.
+// settle says of which kind interfaces are, and what is up, as far as the listing tells.
 func (p *addressParser) settle() {
 	for _, l := range p.links {
+		if !l.stated { // ip -o addr does not tell
+			l.Up, l.Carrier = true, true
+		}
+		if l.Name == "lo" {
+			l.Kind = "loopback"
+		}
 		isMaster := slices.ContainsFunc(p.links, func(o *link) bool { return o.Bridge == l.Name })
 		switch {
 		case l.Kind != "":
@@ -342,6 +349,9 @@ func decodeJSON[T any](f File, text string, take func(line int, v T) error) erro
 			return nil
 		}
 		line := lineAt(d.InputOffset())
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			line = lineAt(int64(len(strings.TrimRight(text, "\n"))))
+		}
 		if err != nil {
 			return f.fault(line, "this JSON cannot be read: %v: is it complete?", err)
 		}

@@ -1,6 +1,7 @@
 package rebuild
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"strings"
 
 	"packetwalk/lab"
-	"packetwalk/trace"
 )
 
 // Build makes the plan live, in the sandbox. What iptables here refuses is left
@@ -35,7 +35,7 @@ func (p *Plan) Fit(ctx context.Context, variant string) error {
 		return fmt.Errorf("trying out the rules: %w", err)
 	}
 	defer s.Close()
-	f := fitter{scratch: s, file: p.rules.file}
+	f := fitter{scratch: s, file: p.rules.file, lacks: map[string]bool{}}
 	fitted := listing{file: p.rules.file, variant: p.rules.variant}
 	for _, t := range p.rules.tables {
 		ok, err := f.fit(ctx, &t)
@@ -51,64 +51,9 @@ func (p *Plan) Fit(ctx context.Context, variant string) error {
 	p.Topology.Nodes = slices.Clone(p.Topology.Nodes)
 	p.Topology.Nodes[i].Ruleset = fitted.ruleset()
 	p.Notes = slices.DeleteFunc(slices.Clone(p.Notes), func(n Note) bool { return n.Kind == RuleLeftOut || n.Kind == TableLeftOut })
+	slices.SortStableFunc(f.notes.all, func(x, y Note) int { return cmp.Compare(x.Line, y.Line) })
 	p.Notes = append(p.Notes, f.notes.all...)
 	return nil
-}
-
-// fitter finds out which rules are refused.
-type fitter struct {
-	scratch *lab.Scratch
-	file    File
-	notes   notes
-}
-
-// fit takes refused rules out of a table; ok is false where iptables takes none of it.
-func (f *fitter) fit(ctx context.Context, t *table) (ok bool, err error) {
-	whole, err := f.try(ctx, *t, nil)
-	if err != nil || whole != "" {
-		f.notes.add(TableLeftOut, "table", string(t.name), "why", whole)
-		return false, err
-	}
-	refused := map[int]bool{}
-	if err := f.search(ctx, *t, t.rules, refused); err != nil {
-		return false, err
-	}
-	if len(refused) == 0 {
-		return true, nil
-	}
-	t.rules = slices.DeleteFunc(slices.Clone(t.rules), func(r rule) bool { return refused[r.line] })
-	// Each rule alone can be right and all together wrong, where chains jump in a circle.
-	whole, err = f.try(ctx, *t, t.rules)
-	if err != nil || whole != "" {
-		f.notes.add(TableLeftOut, "table", string(t.name), "why", whole)
-		return false, err
-	}
-	return true, nil
-}
-
-// search halves the rules until it knows which are refused.
-func (f *fitter) search(ctx context.Context, t table, rules []rule, refused map[int]bool) error {
-	why, err := f.try(ctx, t, rules)
-	if err != nil || why == "" {
-		return err
-	}
-	if len(rules) == 1 {
-		refused[rules[0].line] = true
-		f.notes.at(f.file, rules[0].line, RuleLeftOut, "rule", rules[0].Text, "why", why)
-		return nil
-	}
-	half := len(rules) / 2
-	return errors.Join(f.search(ctx, t, rules[:half], refused), f.search(ctx, t, rules[half:], refused))
-}
-
-// try loads a table with these rules only, and says why it was refused.
-func (f *fitter) try(ctx context.Context, t table, rules []rule) (why string, err error) {
-	err = f.scratch.Restore(ctx, t.family == trace.IPv6, t.text(rules))
-	var refused *lab.RestoreError
-	if errors.As(err, &refused) {
-		return refused.Message, nil
-	}
-	return "", err
 }
 
 // run runs the commands of the plan.

@@ -63,6 +63,7 @@ func (b *builder) build() error {
 	b.setRoutes()
 	b.setSysctls()
 	b.topology.Nodes[at] = b.node
+	b.skipDetection()
 	b.order()
 	return nil
 }
@@ -141,21 +142,51 @@ func (b *builder) placeSender() error {
 	if target := b.request.Target.Addr.Addr(); target.IsLoopback() {
 		return &RequestError{fmt.Sprintf("%s is always the sender itself: from the host it is asked with --from %s", target, target)}
 	}
-	l, via, _ := b.way(from)
-	if l == nil {
-		var err error
-		if l, via, err = b.gateway(); err != nil {
-			return err
-		}
+	l, via, err := b.arrival(from)
+	if err != nil {
+		return err
 	}
 	b.from = b.place(from, l, via, "client")
 	return nil
 }
 
-// gateway is a router at the interface to the world that was not sent. Where no
-// routes were sent either, the host's default route leads to it.
-func (b *builder) gateway() (*link, netip.Addr, error) {
-	l := b.outside
+// arrival is the interface by which the sender's packets come, and the gateway
+// that they come from: where the host sends to it, unless that is by a gateway
+// and the target's address is at another interface, to which others send it.
+func (b *builder) arrival(from netip.Addr) (*link, netip.Addr, error) {
+	l, via, _ := b.way(from)
+	home := b.home(b.request.Target.Addr.Addr())
+	switch {
+	case home == nil && l == nil:
+		return b.gateway(b.outside)
+	case home == nil || home == l || l != nil && !via.IsValid():
+		return l, via, nil
+	case l != nil:
+		b.notes.add(WayBackDiffers, "interface", home.Name, "other", l.Name)
+	}
+	for _, r := range b.routes {
+		if r.Via.IsValid() && familyOf(r.Via) == b.request.family() && b.wayOut(r) == home {
+			return home, r.Via, nil
+		}
+	}
+	return b.gateway(home)
+}
+
+// home is the interface that has an address of the host, where others may send
+// to it by that; nil where there is none.
+func (b *builder) home(a netip.Addr) *link {
+	for _, l := range b.links {
+		has := slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Addr() == a && !p.IsSingleIP() })
+		if has && l.Up && l.Kind != "loopback" && (l.Kind != "bridge" || b.bridgesOut(l)) {
+			return l
+		}
+	}
+	return nil
+}
+
+// gateway is a router at an interface that was not sent. Where no routes were sent
+// either, the host's default route leads to it.
+func (b *builder) gateway(l *link) (*link, netip.Addr, error) {
 	if l == nil {
 		return nil, netip.Addr{}, &RequestError{fmt.Sprintf("the host has no interface by which %s could reach it", b.request.From)}
 	}
@@ -165,13 +196,13 @@ func (b *builder) gateway() (*link, netip.Addr, error) {
 		}
 		if via := b.freeIn(p.Masked()); via.IsValid() {
 			b.notes.add(GatewayAssumed, "gateway", via.String(), "interface", l.Name)
-			if !b.listed {
+			if !b.listed && l.Up {
 				b.addDefault(l, via)
 			}
 			return l, via, nil
 		}
 	}
-	return nil, netip.Addr{}, &RequestError{fmt.Sprintf("the host's interface %s has no %s address with a network in which a router could be: %s cannot reach it", l.Name, b.request.family(), b.request.From)}
+	return nil, netip.Addr{}, &RequestError{fmt.Sprintf("the host's interface %s has no %s address with a network in which a router could be, and no route tells of one: send the output of ip route, too", l.Name, b.request.family())}
 }
 
 func (b *builder) addDefault(l *link, via netip.Addr) {

@@ -1,6 +1,7 @@
 package rebuild
 
 import (
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -14,7 +15,7 @@ import (
 func isChoice(words []string) bool {
 	number, _, found := strings.Cut(words[0], ":")
 	_, err := strconv.ParseUint(number, 10, 32)
-	return found && err == nil && words[0] == number+":" && len(words) > 1
+	return found && err == nil && words[0] == number+":" && len(words) > 1 && (words[1] == "from" || words[1] == "not")
 }
 
 // choice reads a line of ip-rule(8).
@@ -33,6 +34,10 @@ func (p *routeParser) choice(line int, words []string) error {
 		if w == "not" {
 			c.Not = true
 			continue
+		}
+		if !slices.Contains(conditions, w) {
+			c.unknown = w // and whether it has a value nobody knows
+			break
 		}
 		if i+1 == len(words) {
 			return p.file.fault(line, "there is nothing behind %s: is the line cut off?", w)
@@ -81,14 +86,12 @@ func (p *routeParser) condition(c *choice, word, value string) (err error) {
 	case "lookup", "table":
 		c.Table, err = p.table(c.line, value)
 		return err
-	case "proto", "protocol": // who made it
-	default:
-		if c.unknown == "" {
-			c.unknown = word
-		}
 	}
 	return nil
 }
+
+// conditions are the words of ip-rule(8) that have a value and are understood.
+var conditions = []string{"from", "to", "iif", "oif", "fwmark", "lookup", "table", "proto", "protocol"}
 
 func (p *routeParser) mark(c *choice, value string) error {
 	mark, mask, masked := strings.Cut(value, "/")
@@ -107,17 +110,18 @@ func (p *routeParser) mark(c *choice, value string) error {
 // jsonChoice is what a rule of ip -j rule has besides what a route has.
 type jsonChoice struct {
 	Priority *int64 `json:"priority"`
-	Not      any    `json:"not"`
-	Src      string `json:"src"`
-	SrcLen   *int   `json:"srclen"`
-	DstLen   *int   `json:"dstlen"`
-	In       string `json:"iif"`
-	Out      string `json:"oif"`
-	Mark     string `json:"fwmark"`
-	Mask     string `json:"fwmask"`
-	Action   string `json:"action"`
-	Protos   any    `json:"ipproto"`
-	Suppress any    `json:"suppress_prefixlen"`
+	// Not is null where the rule is negated, and missing where it is not.
+	Not      json.RawMessage `json:"not"`
+	Src      string          `json:"src"`
+	SrcLen   *int            `json:"srclen"`
+	DstLen   *int            `json:"dstlen"`
+	In       string          `json:"iif"`
+	Out      string          `json:"oif"`
+	Mark     string          `json:"fwmark"`
+	Mask     string          `json:"fwmask"`
+	Action   string          `json:"action"`
+	Protos   any             `json:"ipproto"`
+	Suppress any             `json:"suppress_prefixlen"`
 }
 
 // choiceWords is the rule in the words of the other format.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"packetwalk/lab"
 	"packetwalk/trace"
 	"packetwalk/trace/host"
 )
@@ -70,7 +71,7 @@ func (m *machine) clean(f File) {
 			if a.Is6() && a.IsLinkLocalUnicast() || l.Name == "lo" && a.IsLoopback() {
 				return true // the kernel makes them
 			}
-			bad := a.IsUnspecified() || a.IsMulticast() || a.Is4In6() || a.Is4() && p.Bits() < 31 && p.Bits() > 0 && (a == p.Masked().Addr() || a == lastOf(p)) || p.Bits() == 0
+			bad := lab.AddressProblem(p) != "" || p.Bits() == 0
 			if bad {
 				m.notes.at(f, l.line, AddressLeftOut, "address", p.String(), "interface", l.Name)
 			}
@@ -80,15 +81,6 @@ func (m *machine) clean(f File) {
 			m.notes.at(f, l.line, InterfacePlain, "interface", l.Name, "kind", l.Kind)
 		}
 	}
-}
-
-// lastOf is the highest address of an IPv4 network.
-func lastOf(p netip.Prefix) netip.Addr {
-	b := p.Addr().As4()
-	for bit := p.Bits(); bit < 32; bit++ {
-		b[bit/8] |= 0x80 >> (bit % 8)
-	}
-	return netip.AddrFrom4(b)
 }
 
 // link finds an interface by name; nil if there is none.
@@ -126,7 +118,14 @@ func (m *machine) linksOfRoutes() {
 			}
 		}
 		l := m.link(r.Interface)
-		if l == nil || !r.Source.IsValid() || r.Via.IsValid() || !r.Kernel || r.Type != host.Unicast || !r.Destination.Contains(r.Source) {
+		if l == nil || !r.Source.IsValid() || r.Via.IsValid() || !r.Kernel || r.Type != host.Unicast {
+			continue
+		}
+		if !r.Destination.Contains(r.Source) { // point to point
+			p := netip.PrefixFrom(r.Source, r.Source.BitLen())
+			if !slices.Contains(l.Addresses, p) {
+				l.Addresses, l.peers[p] = append(l.Addresses, p), r.Destination
+			}
 			continue
 		}
 		if p := netip.PrefixFrom(r.Source, r.Destination.Bits()); !slices.Contains(l.Addresses, p) {
@@ -216,7 +215,7 @@ func (m *machine) ownAddress(n netip.Prefix) netip.Addr {
 
 // isHostOf says whether an address of a network can be one of a host.
 func isHostOf(n netip.Prefix, a netip.Addr) bool {
-	return !a.Is4() || n.Bits() >= 31 || a != n.Masked().Addr() && a != lastOf(n)
+	return lab.AddressProblem(netip.PrefixFrom(a, n.Bits())) == ""
 }
 
 // freeIn is the first address of a network that nobody has yet, as far as is known.
@@ -244,9 +243,11 @@ func (m *machine) freeIn(n netip.Prefix, taken ...netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// owns says whether an address is one of the host's own.
+// owns says whether an address is one of the host's own: it is on an interface,
+// or a route of the type local says so.
 func (m *machine) owns(a netip.Addr) bool {
-	return a.IsLoopback() || slices.ContainsFunc(m.links, func(l *link) bool {
+	isLocal := func(r *route) bool { return r.Type == host.Local && r.Destination.Contains(a) }
+	return a.IsLoopback() || slices.ContainsFunc(m.routes, isLocal) || slices.ContainsFunc(m.links, func(l *link) bool {
 		return slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Addr() == a })
 	})
 }
@@ -266,21 +267,21 @@ func (m *machine) findOutside() {
 	}
 	for _, l := range m.links {
 		has := slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return familyOf(p.Addr()) == m.request.family() })
-		if has && l.Up && l.Kind != "bridge" && l.Kind != "loopback" && l.Kind != "veth" {
+		if has && l.Kind != "bridge" && l.Kind != "loopback" && (m.outside == nil || l.Up && !m.outside.Up) {
 			m.outside = l
-			return
 		}
 	}
 }
 
-// wayOut is the interface of a route, which may be told by its gateway only.
+// wayOut is the interface of a route, which may be told by its gateway only; nil
+// where it was not listed.
 func (m *machine) wayOut(r *route) *link {
 	name, via := r.Interface, r.Via
 	if len(r.NextHop) > 0 {
 		name, via = r.NextHop[0].Interface, r.NextHop[0].Via
 	}
-	if l := m.link(name); l != nil || !via.IsValid() {
-		return l
+	if name != "" || !via.IsValid() {
+		return m.link(name)
 	}
 	l, _ := m.connected(via)
 	return l

@@ -28,6 +28,9 @@ const (
 	OutsideAssumed NoteKind = "outside-assumed"
 	// GatewayAssumed: others are reached by a router that was not sent: gateway, interface.
 	GatewayAssumed NoteKind = "gateway-assumed"
+	// WayBackDiffers: the sender's packets come by another interface than the host
+	// answers by: interface, other.
+	WayBackDiffers NoteKind = "way-back-differs"
 	// AddressesAssumed: addresses were taken from the listing of routes: file.
 	AddressesAssumed NoteKind = "addresses-assumed"
 	// NodeAssumed: a machine or container has been put where an address is needed:

@@ -147,11 +147,12 @@ func (p *routeParser) more(line int, words []string) error {
 	return p.attributes(r, line, words)
 }
 
-// Words of ip-route(8) behind a destination: those with a value that decides
-// nothing here, and those without one.
+// Words of ip-route(8) behind a destination: those with a value that counts, those
+// with a value that decides nothing here, and those without one.
 var (
-	idleValues = []string{"proto", "protocol", "pref", "expires", "error", "advmss", "window", "rtt", "rttvar", "cwnd", "initcwnd", "initrwnd", "ssthresh", "realm", "realms", "hoplimit", "weight", "rto_min", "quickack", "congctl", "features", "reordering", "nhid", "users", "age", "used", "uid"}
-	idleFlags  = []string{"pervasive", "offload", "rt_offload", "trap", "rt_trap", "offload_failed", "rt_offload_failed", "cache", "notify", "unresolved"}
+	knownValues = []string{"via", "src", "dev", "metric", "mtu", "table", "scope", "proto"}
+	idleValues  = []string{"pref", "expires", "error", "advmss", "window", "rtt", "rttvar", "cwnd", "initcwnd", "initrwnd", "ssthresh", "realm", "realms", "hoplimit", "weight", "rto_min", "quickack", "congctl", "features", "reordering", "nhid", "users", "age", "used", "uid"}
+	idleFlags   = []string{"pervasive", "offload", "rt_offload", "trap", "rt_trap", "offload_failed", "rt_offload_failed", "cache", "notify", "unresolved"}
 )
 
 func (p *routeParser) attributes(r *route, line int, words []string) error {
@@ -171,6 +172,9 @@ func (p *routeParser) attributes(r *route, line int, words []string) error {
 		case w == "nexthop":
 			r.NextHop = append(r.NextHop, host.NextHop{})
 			continue
+		case !slices.Contains(knownValues, w) && !slices.Contains(idleValues, w):
+			r.unknown = w // and whether it has a value nobody knows
+			return nil
 		case i+1 == len(words):
 			return p.file.fault(line, "there is nothing behind %s: is the line cut off?", w)
 		}
@@ -233,10 +237,6 @@ func (p *routeParser) attribute(r *route, line int, word, value string) (err err
 		r.Scope = value
 	case "proto":
 		r.Kernel = value == "kernel"
-	default:
-		if !slices.Contains(idleValues, word) && r.unknown == "" {
-			r.unknown = word
-		}
 	}
 	return nil
 }

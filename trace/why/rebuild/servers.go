@@ -62,7 +62,7 @@ func (b *builder) placeTarget(target netip.AddrPort) error {
 	sender := b.senderLink()
 	if b.isService(a) {
 		if l == nil && !b.listed && b.outside != nil { // the host's own packets need a route, before rules lead them elsewhere
-			if _, _, err := b.gateway(); err != nil {
+			if _, _, err := b.gateway(b.outside); err != nil {
 				return err
 			}
 		}
@@ -73,7 +73,7 @@ func (b *builder) placeTarget(target netip.AddrPort) error {
 	}
 	if l == nil {
 		var err error
-		if l, via, err = b.gateway(); err != nil {
+		if l, via, err = b.gateway(b.outside); err != nil {
 			return err
 		}
 	}
@@ -126,7 +126,7 @@ func (b *builder) placeDestination(d dnat, a netip.Addr) {
 	l, via, _ := b.way(a)
 	if l == nil {
 		var err error
-		if l, via, err = b.gateway(); err != nil {
+		if l, via, err = b.gateway(b.outside); err != nil {
 			return // nobody can be there: the host has no way to it
 		}
 	}

@@ -15,22 +15,11 @@ import (
 // namespace may have other values from the machine that it is made on
 // (net.core.devconf_inherit_init_net).
 func (b *builder) setSysctls() {
-	has6 := slices.ContainsFunc(b.links, func(l *link) bool {
-		return slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
-	})
 	set := forwarding(trace.IPv4)
-	if has6 {
+	if b.topology.HasIPv6() || b.request.family() == trace.IPv6 {
 		set = append(set, forwarding(trace.IPv6)...)
 	}
-	names := []string{"all", "default", "lo"}
-	t := lab.Topology{Nodes: []lab.Node{b.node}, Links: b.topology.Links}
-	for _, i := range t.Interfaces(hostNode) {
-		if !slices.Contains(names, i.Name) {
-			names = append(names, i.Name)
-		}
-	}
-	for _, name := range names {
-		name = strings.ReplaceAll(name, ".", "/") // as sysctl(8) has it
+	for _, name := range append([]string{"all", "default"}, b.interfaces(b.node)...) {
 		for _, setting := range []string{"rp_filter", "route_localnet"} {
 			set = append(set, lab.Sysctl{Name: "net.ipv4.conf." + name + "." + setting, Value: "0"})
 		}
@@ -39,13 +28,39 @@ func (b *builder) setSysctls() {
 	b.notes.add(ForwardingAssumed, "sysctl", forwarding(b.request.family())[0].Name)
 }
 
+// interfaces are the names of a node's interfaces as sysctl(8) has them.
+func (b *builder) interfaces(n lab.Node) []string {
+	names := []string{"lo"}
+	t := lab.Topology{Nodes: []lab.Node{n}, Links: b.topology.Links}
+	for _, i := range t.Interfaces(n.Name) {
+		if name := strings.ReplaceAll(i.Name, ".", "/"); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// skipDetection has IPv6 addresses be used at once. For as long as the kernel
+// looks for others that have them, a router can ask for no neighbor, and the
+// first packet waits for a second (ndisc_solicit in net/ipv6/ndisc.c).
+func (b *builder) skipDetection() {
+	if b.request.family() != trace.IPv6 {
+		return
+	}
+	for i, n := range b.topology.Nodes {
+		for _, name := range b.interfaces(n) {
+			b.topology.Nodes[i].Sysctls = append(b.topology.Nodes[i].Sysctls, lab.Sysctl{Name: "net.ipv6.conf." + name + ".accept_dad", Value: "0"})
+		}
+	}
+}
+
 // setRoutes gives the host the routes and the policy rules of the mail. What the
 // kernel makes by itself, with addresses, is left to it.
 func (b *builder) setRoutes() {
 	for _, l := range b.links {
 		for _, near := range l.Addresses {
 			if far, ok := l.peers[near]; ok && l.Up {
-				b.command(&route{}, "%s route add %s dev %s", ipCommand(familyOf(far.Addr())), far, l.Name)
+				b.command(&route{}, "%s route add %s dev %s src %s", ipCommand(familyOf(far.Addr())), far, l.Name, near.Addr())
 			}
 		}
 	}
@@ -107,7 +122,8 @@ func (b *builder) setRoute(r *route) {
 // byKernel says whether the kernel makes the route by itself: those of the local
 // table, and those to the network of an address.
 func (b *builder) byKernel(r *route) bool {
-	if r.Table == localTable && (r.Kernel || r.Type == host.Broadcast) || r.Destination.Addr().IsMulticast() {
+	ofAddress := r.Type == host.Local && r.Destination.IsSingleIP() && b.hasAddress(r.Destination.Addr())
+	if r.Table == localTable && (r.Kernel || r.Type == host.Broadcast || ofAddress) || r.Destination.Addr().IsMulticast() {
 		return true
 	}
 	if r.Family == trace.IPv6 && r.Destination.Addr().IsLinkLocalUnicast() {
@@ -115,6 +131,13 @@ func (b *builder) byKernel(r *route) bool {
 	}
 	l := b.link(r.Interface)
 	return l != nil && r.Type == host.Unicast && r.Table == mainTable && !r.gated() && r.isOf(l)
+}
+
+// hasAddress says whether an interface of the host has an address.
+func (b *builder) hasAddress(a netip.Addr) bool {
+	return a.IsLoopback() || slices.ContainsFunc(b.links, func(l *link) bool {
+		return slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Addr() == a })
+	})
 }
 
 // isOf says whether a route leads to the network of an address of an interface.
@@ -166,7 +189,11 @@ func (b *builder) routeCommand(r *route) string {
 	if r.Type != host.Unicast {
 		words = append(words, string(r.Type))
 	}
-	words = append(words, r.Destination.String())
+	if r.Destination.Bits() > 0 {
+		words = append(words, r.Destination.String())
+	} else {
+		words = append(words, "default")
+	}
 	via := func(a netip.Addr, dev string) {
 		switch {
 		case !a.IsValid():

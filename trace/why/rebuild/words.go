@@ -32,8 +32,12 @@ var words = map[NoteKind]struct {
 		"假定：{interface} 通向外部，地址是 {address}", false,
 	},
 	GatewayAssumed: {
-		"assumed: the sender is behind a router, {gateway} at {interface}",
-		"假定：发送方在路由器后面，路由器是 {interface} 上的 {gateway}", false,
+		"assumed: other networks are reached by a router, {gateway} at {interface}",
+		"假定：其他网络经由 {interface} 上的路由器 {gateway}", false,
+	},
+	WayBackDiffers: {
+		"assumed: the sender's packets come by {interface}, where the target's address is; the host's route to the sender leads by {other}",
+		"假定：发送方的包从目标地址所在的 {interface} 进来；主机到发送方的路由却走 {other}", false,
 	},
 	AddressesAssumed: {
 		"assumed: the host has those addresses only that {file} tells",
