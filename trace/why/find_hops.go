@@ -131,7 +131,7 @@ func findTTLExpired(c *Case) *Finding {
 	for _, before := range all {
 		for _, s := range before.steps {
 			if ttlSet(s, 64) < 64 {
-				return &Finding{Culprit: culpritOf(s), Fix: c.exception(l.walk, s), Values: Values{"at": l.last.Node}}
+				return &Finding{Culprit: culpritOf(s), Fix: c.letThrough(l.walk, s), Values: Values{"at": l.last.Node}}
 			}
 		}
 	}
