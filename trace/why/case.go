@@ -45,18 +45,22 @@ func newCase(e Evidence) *Case {
 	return c
 }
 
-// further says whether a packet that was sent again was seen in more nodes than
-// before.
+// further says whether a packet that was sent again got further than before: on
+// a busy machine a walk can be taken for lost whose events come late.
 func further(again, before trace.Walk) bool {
-	nodes := func(w trace.Walk) map[string]bool {
-		all := map[string]bool{}
-		for _, s := range w.Steps {
-			all[s.Node] = true
+	hooks := func(w trace.Walk) int {
+		type place struct {
+			node string
+			hook trace.Hook
 		}
-		return all
+		all := map[place]bool{}
+		for _, s := range w.Steps {
+			all[place{s.Node, s.Hook}] = true
+		}
+		return len(all)
 	}
 	same := again.Packet.Flags == before.Packet.Flags && again.Packet.Seq == before.Packet.Seq
-	return same && ended(again) && len(nodes(again)) > len(nodes(before))
+	return same && ended(again) && hooks(again) > hooks(before)
 }
 
 // ended says whether it is known what became of the packet.

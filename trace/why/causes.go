@@ -40,6 +40,26 @@ var causeUnknown = Cause{
 }
 
 var causes = []Cause{
+	// Routing that leads elsewhere, whatever stops the packet there.
+	{
+		Name: "policy-route", Find: findPolicyRoute,
+		Title:   Words{En: "A routing rule in {node} sends the packet to {to} the wrong way", Zh: "{node} 的一条策略路由规则把发往 {to} 的数据包引错了路"},
+		Because: Words{En: "The rule {text} (ip-rule(8)) decides before the main table is asked, and what it leads to does not lead to {to}.", Zh: "规则 {text}（ip-rule(8)）先于主路由表生效，而它所指向的并不通往 {to}。"},
+		Opens:   Words{En: "Only packets with these addresses are routed by the main table; the rule goes on to decide about all others.", Zh: "只有这两个地址之间的数据包改由主路由表决定；其余的仍由该规则决定。"},
+	},
+	{
+		Name: "duplicate-route", Find: findDuplicateRoute,
+		Title:   Words{En: "{node} has two routes for the network of {to}, and takes the wrong one", Zh: "{node} 有两条到 {to} 所在网络的路由，选中了错误的那一条"},
+		Because: Words{En: "The kernel takes {text}, but {to} is behind {otherdev}: {better}.", Zh: "内核选择了 {text}，但 {to} 位于 {otherdev} 之后：{better}。"},
+		Opens:   Words{En: "Only this one address is routed by {otherdev}. Two networks with the same addresses stay: one of them should be numbered anew.", Zh: "只有这一个地址改走 {otherdev}。两个网络地址重复的问题依旧存在：应当为其中之一重新编址。"},
+	},
+	{
+		Name: "wrong-route", Find: findWrongRoute,
+		Title:   Words{En: "A route in {node} leads elsewhere than to {to}", Zh: "{node} 的一条路由并不通往 {to}"},
+		Because: Words{En: "The kernel takes {text}, as it is the more specific one or has the smaller metric; {to} is behind {otherdev}: {better}.", Zh: "内核选择了 {text}，因为它更具体或度量值更小；而 {to} 位于 {otherdev} 之后：{better}。"},
+		Opens:   Words{En: "Only this one address is routed by {otherdev}; the route goes on to serve all others.", Zh: "只有这一个地址改走 {otherdev}；其余地址仍使用原来的路由。"},
+	},
+
 	// Rules, NAT and sockets.
 	{
 		Name: "other-variant", Find: findOtherVariant, Reasons: []string{"NETFILTER_DROP"},
@@ -48,19 +68,19 @@ var causes = []Cause{
 		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
 	},
 	{
-		Name: "stale-connection", Find: findStaleConnection,
+		Name: "stale-connection", Find: findStaleConnection, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET", "NEIGH_FAILED"},
 		Title:   Words{En: "An old connection in {node} sends the packet to {goes}, not to {should}", Zh: "{node} 中一条旧的连接记录把数据包送往 {goes}，而不是 {should}"},
 		Because: Words{En: "The nat table is asked for a connection's first packet only. The sender uses port {sport} again, so to connection tracking this is the old connection, translated as the rules were when it began; as they are now, the packet would go to {should}.", Zh: "nat 表只在连接的第一个数据包时被查询。发送方再次使用端口 {sport}，所以连接跟踪认为这仍是旧连接，沿用它开始时的地址转换；按现在的规则，数据包应该送往 {should}。"},
 		Opens:   Words{En: "The entry is forgotten; the next packet is translated as the rules are now. Whoever uses the old connection loses it.", Zh: "这条记录会被删除，下一个数据包按现在的规则转换。仍在使用旧连接的一方会失去它。"},
 	},
 	{
-		Name: "notrack", Find: findNotrack, Reasons: []string{"NETFILTER_DROP"},
+		Name: "notrack", Find: findNotrack, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "A rule in {node} takes the packet out of connection tracking: {table}/{chain} rule {rule}", Zh: "{node} 的一条规则让数据包绕过了连接跟踪：{table}/{chain} 第 {rule} 条"},
 		Because: Words{En: "Without connection tracking there is no NAT, in either direction, and no answer counts as ESTABLISHED: {text}.", Zh: "没有连接跟踪，两个方向上都不会有 NAT，应答也不会被认作 ESTABLISHED：{text}。"},
 		Opens:   Words{En: "Only this service is tracked again, for {sender}; every connection takes a place in the table of connection tracking.", Zh: "只有 {sender} 的这项服务重新被跟踪；每个连接会在连接跟踪表中占一个位置。"},
 	},
 	{
-		Name: "hairpin", Find: findHairpin, Reasons: []string{"IP_LOCAL_SOURCE"},
+		Name: "hairpin", Find: findHairpin, Reasons: []string{"IP_LOCAL_SOURCE", "NO_SOCKET"},
 		Title:   Words{En: "The answer to {from} comes from an address that it never asked: {node} translates the destination, and not the source", Zh: "给 {from} 的应答来自它从未访问过的地址：{node} 只转换了目的地址，没有转换源地址"},
 		Because: Words{En: "{sender} and {to} are on one network. The server sees the sender's own address and answers it directly, past {node}, which would have had to turn the translation back. A MASQUERADE rule makes it answer by way of {node}.", Zh: "{sender} 与 {to} 在同一个网络里。服务器看到的是发送方自己的地址，于是绕过 {node} 直接应答，而本该由 {node} 把地址转换还原。MASQUERADE 规则可以让应答经过 {node}。"},
 		Opens:   Words{En: "For requests from {sender} to {to} the server sees {node} as the sender. Docker does the same for a container that asks itself; for all of a network, give its prefix in the place of the addresses.", Zh: "对于从 {sender} 到 {to} 的请求，服务器看到的发送方会是 {node}。Docker 对容器访问自身的情况也是这样做的；要用于整个网络，把地址换成网段即可。"},
@@ -96,31 +116,31 @@ var causes = []Cause{
 		Opens:   Words{En: "Only {sender} to {to} is let through. Docker's own way is to ask for the published port, or a network with the gateway mode nat-unprotected or routed.", Zh: "只放行从 {sender} 到 {to} 的流量。Docker 的正规做法是访问发布的端口，或者使用网关模式为 nat-unprotected 或 routed 的网络。"},
 	},
 	{
-		Name: "wrong-container-port", Find: findWrongContainerPort, Reasons: []string{"NETFILTER_DROP"},
+		Name: "wrong-container-port", Find: findWrongContainerPort, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "The port leads to {dst}, where nothing listens; {at} listens on {ports}", Zh: "该端口转到 {dst}，那里没有程序监听；{at} 监听的是 {ports}"},
 		Because: Words{En: "The rule in {node} sends the request on to {dst}: {text}. The number behind the colon must be the one that the server listens on in the container.", Zh: "{node} 的规则把请求转发到 {dst}：{text}。冒号后面的端口必须是服务器在容器内监听的端口。"},
 		Opens:   Words{En: "The published port leads to another port of the same container, for everybody. Docker writes its rules anew: start the container again with the right number behind the colon of -p.", Zh: "发布的端口对所有人都会转到同一容器的另一个端口。Docker 会重写它的规则：请在 -p 的冒号后面写上正确的端口，重新启动容器。"},
 	},
 	{
-		Name: "published-other-protocol", Find: findPublishedOtherProtocol,
+		Name: "published-other-protocol", Find: findPublishedOtherProtocol, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "Port {port} of {node} is published for {other}, not for {proto}", Zh: "{node} 的端口 {port} 是为 {other} 发布的，而不是 {proto}"},
 		Because: Words{En: "The rule that would send the request on is for another protocol: {text}.", Zh: "本应转发请求的规则针对的是另一种协议：{text}。"},
 		Opens:   Words{En: "The port is published for {proto} as well, for this sender only; leave -s out for everybody. With Docker: publish with -p …/{proto}.", Zh: "该端口也为 {proto} 发布，但仅限这个发送方；去掉 -s 就对所有人有效。在 Docker 中：用 -p …/{proto} 发布。"},
 	},
 	{
-		Name: "published-other-address", Find: findPublishedOtherAddress,
+		Name: "published-other-address", Find: findPublishedOtherAddress, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "Port {port} of {node} is published on {published} only", Zh: "{node} 的端口 {port} 只发布在 {published} 上"},
 		Because: Words{En: "The request is for {addr}, and the rule that would send it on is for another address: {text}.", Zh: "请求的目的地址是 {addr}，而本应转发它的规则只针对另一个地址：{text}。"},
 		Opens:   Words{En: "The port is published on {addr} as well, for this sender only; leave -s out for everybody. With Docker: publish without an address in front of the port.", Zh: "该端口也在 {addr} 上发布，但仅限这个发送方；去掉 -s 就对所有人有效。在 Docker 中：发布时不要在端口前写地址。"},
 	},
 	{
-		Name: "nat-passed-over", Find: findNatPassedOver,
+		Name: "nat-passed-over", Find: findNatPassedOver, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "The rule that publishes port {port} of {node} is not for this packet: {match}", Zh: "发布 {node} 端口 {port} 的规则不适用于这个数据包：{match}"},
 		Because: Words{En: "{table}/{chain} rule {rule} would have sent the request on, but asks for {match}, and the packet has {have}: {text}.", Zh: "{table}/{chain} 第 {rule} 条本应转发请求，但它要求 {match}，而数据包是 {have}：{text}。"},
 		Opens:   Words{En: "The port is published for this sender as well, past what the rule asks for.", Zh: "该端口也对这个发送方发布，不再受这条规则的条件限制。"},
 	},
 	{
-		Name: "not-published", Find: findNotPublished, Reasons: []string{"NETFILTER_DROP"},
+		Name: "not-published", Find: findNotPublished, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "{node} does not publish port {port}, and nothing listens on it there", Zh: "{node} 没有发布端口 {port}，本机也没有程序监听它"},
 		Because: Words{En: "No rule in the nat table of {node} sends {proto} port {port} on to a container, so the request was for {node} itself.", Zh: "{node} 的 nat 表中没有规则把 {proto} 端口 {port} 转给容器，所以请求就落到了 {node} 自己身上。"},
 		Opens:   Words{En: "The port is published for this sender only; leave -s out for everybody. With Docker: start the container again with -p.", Zh: "该端口只对这个发送方发布；去掉 -s 就对所有人有效。在 Docker 中：用 -p 重新启动容器。"},
@@ -154,24 +174,6 @@ var causes = []Cause{
 		Title:   Words{En: "A rule in {node} rejects the packet: {table}/{chain} rule {rule}", Zh: "{node} 的一条规则拒绝了数据包：{table}/{chain} 第 {rule} 条"},
 		Because: Words{En: "The packet to {target} matched this rule, and REJECT answers the sender with {with}.", Zh: "发往 {target} 的数据包匹配了这条规则；REJECT 用 {with} 回应发送方。"},
 		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
-	},
-	{
-		Name: "policy-route", Find: findPolicyRoute,
-		Title:   Words{En: "A routing rule in {node} sends the packet to {to} the wrong way", Zh: "{node} 的一条策略路由规则把发往 {to} 的数据包引错了路"},
-		Because: Words{En: "The rule {text} (ip-rule(8)) decides before the main table is asked, and what it leads to does not lead to {to}.", Zh: "规则 {text}（ip-rule(8)）先于主路由表生效，而它所指向的并不通往 {to}。"},
-		Opens:   Words{En: "Only packets with these addresses are routed by the main table; the rule goes on to decide about all others.", Zh: "只有这两个地址之间的数据包改由主路由表决定；其余的仍由该规则决定。"},
-	},
-	{
-		Name: "duplicate-route", Find: findDuplicateRoute,
-		Title:   Words{En: "{node} has two routes for the network of {to}, and takes the wrong one", Zh: "{node} 有两条到 {to} 所在网络的路由，选中了错误的那一条"},
-		Because: Words{En: "The kernel takes {text}, but {to} is behind {otherdev}: {better}.", Zh: "内核选择了 {text}，但 {to} 位于 {otherdev} 之后：{better}。"},
-		Opens:   Words{En: "Only this one address is routed by {otherdev}. Two networks with the same addresses stay: one of them should be numbered anew.", Zh: "只有这一个地址改走 {otherdev}。两个网络地址重复的问题依旧存在：应当为其中之一重新编址。"},
-	},
-	{
-		Name: "wrong-route", Find: findWrongRoute,
-		Title:   Words{En: "A route in {node} leads elsewhere than to {to}", Zh: "{node} 的一条路由并不通往 {to}"},
-		Because: Words{En: "The kernel takes {text}, as it is the more specific one or has the smaller metric; {to} is behind {otherdev}: {better}.", Zh: "内核选择了 {text}，因为它更具体或度量值更小；而 {to} 位于 {otherdev} 之后：{better}。"},
-		Opens:   Words{En: "Only this one address is routed by {otherdev}; the route goes on to serve all others.", Zh: "只有这一个地址改走 {otherdev}；其余地址仍使用原来的路由。"},
 	},
 	{
 		Name: "drop-rule", Find: findDropRule, Reasons: []string{"NETFILTER_DROP"},
@@ -223,18 +225,7 @@ var causes = []Cause{
 		Opens:   Words{En: "The table may grow, and takes memory for it (some 300 bytes a connection). Look for who opens so many: conntrack -L.", Zh: "表可以继续增长，并为此占用内存（每个连接约 300 字节）。请查一查是谁打开了这么多连接：conntrack -L。"},
 	},
 
-	// What is left when nothing else explains it.
-	{
-		Name: "native-nft", Find: findNativeNft, Reasons: []string{"NETFILTER_DROP"},
-		Title:   Words{En: "A chain of nf_tables in {node}, which iptables does not show, stops the packet: {chains}", Zh: "{node} 中一条 iptables 看不到的 nf_tables 链拦下了数据包：{chains}"},
-		Because: Words{En: "The packet vanished where this chain stands, and nothing else there would stop it. nft list ruleset shows it.", Zh: "数据包正是在这条链所在的位置消失的，那里没有别的东西会拦下它。nft list ruleset 可以看到它。"},
-		Opens:   Words{En: "Only this request and its answer are let through, by a rule in the same chain.", Zh: "只放行这个请求和它的应答，规则加在同一条链里。"},
-	},
-	{
-		Name: "silent-service", Find: findSilentService,
-		Title:   Words{En: "The datagram arrived at {dst} in {at}, and nothing came back", Zh: "数据报已到达 {at} 的 {dst}，但没有任何应答"},
-		Because: Words{En: "A socket ({process}) took it in, so the way there is open. UDP has no handshake: a server that does not understand what it was sent stays silent, and so does one that only listens. Whether the service works is for its own client to tell.", Zh: "套接字（{process}）已经接收了它，所以去程是通的。UDP 没有握手：服务器看不懂收到的内容，或者只收不发，都会保持沉默。服务是否正常，要用它自己的客户端来确认。"},
-	},
+	// What stops a packet outside of iptables.
 	{
 		Name: "martian-destination", Find: findMartianDestination, Reasons: []string{"IP_LOCALNET", "IP_INVALID_DEST"},
 		Title:   Words{En: "{node} takes no packet from outside for {to}: {text}", Zh: "{node} 不接受来自外部、发往 {to} 的数据包：{text}"},
@@ -365,5 +356,18 @@ var causes = []Cause{
 		Title:   Words{En: "{hop} does not answer on {dev} of {node}", Zh: "{hop} 在 {node} 的 {dev} 上没有应答"},
 		Because: Words{En: "{node} asked for the hardware address of {hop}, to which it has to hand the packet, and nobody told it: the address is wrong, or its owner is off or not on this link.", Zh: "{node} 必须把数据包交给 {hop}，却没有谁回答它的硬件地址查询：地址有误，或其主人已关机或不在此链路上。"},
 		Opens:   Words{En: "Only this one address is reached over the other gateway.", Zh: "只有这一个地址改经另一个网关到达。"},
+	},
+
+	// What is left when nothing else explains it.
+	{
+		Name: "native-nft", Find: findNativeNft, Reasons: []string{"NETFILTER_DROP"},
+		Title:   Words{En: "A chain of nf_tables in {node}, which iptables does not show, stops the packet: {chains}", Zh: "{node} 中一条 iptables 看不到的 nf_tables 链拦下了数据包：{chains}"},
+		Because: Words{En: "The packet vanished where this chain stands, and nothing else there would stop it. nft list ruleset shows it.", Zh: "数据包正是在这条链所在的位置消失的，那里没有别的东西会拦下它。nft list ruleset 可以看到它。"},
+		Opens:   Words{En: "Only this request and its answer are let through, by a rule in the same chain.", Zh: "只放行这个请求和它的应答，规则加在同一条链里。"},
+	},
+	{
+		Name: "silent-service", Find: findSilentService,
+		Title:   Words{En: "The datagram arrived at {dst} in {at}, and nothing came back", Zh: "数据报已到达 {at} 的 {dst}，但没有任何应答"},
+		Because: Words{En: "A socket ({process}) took it in, so the way there is open. UDP has no handshake: a server that does not understand what it was sent stays silent, and so does one that only listens. Whether the service works is for its own client to tell.", Zh: "套接字（{process}）已经接收了它，所以去程是通的。UDP 没有握手：服务器看不懂收到的内容，或者只收不发，都会保持沉默。服务是否正常，要用它自己的客户端来确认。"},
 	},
 }

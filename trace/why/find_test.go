@@ -95,8 +95,7 @@ func TestStaleConnection(t *testing.T) {
 	}
 }
 
-// TestConntrackFull needs a full table, which a network namespace cannot be given:
-// the limit is the machine's.
+// TestConntrackFull tells a full table from what else can stop a packet there.
 func TestConntrackFull(t *testing.T) {
 	raw := table("raw", ":PREROUTING ACCEPT", ":OUTPUT ACCEPT")
 	for name, test := range map[string]struct {

@@ -33,7 +33,8 @@ type causeCase struct {
 	Cause    why.Name
 	Culprit  *why.Culprit
 	Fix      fix
-	// Mend is what is done in the place of a fix that no command can be named for.
+	// Mend is what is done in the place of the fix: where no command can mend it, or
+	// none that a lab allows.
 	Mend []command
 
 	held *held
@@ -49,6 +50,8 @@ type command struct {
 	Serve string
 	// Send sends the case's request once, whatever comes of it.
 	Send bool
+	// Fill fills the node's connection tracking table.
+	Fill bool
 }
 
 type fix struct {
@@ -98,6 +101,7 @@ func (c causeCase) try(t *testing.T, variant string) {
 	for _, b := range c.Break {
 		c.carryOut(t, l, variant, b)
 	}
+	c.fillIn(t, l)
 	a := c.ask(t, l, variant)
 	if a.Reachable != (c.Cause == "") || a.Cause != c.Cause {
 		t.Fatalf("the answer is %q (reachable: %v), want %q; %s", a.Cause, a.Reachable, c.Cause, describe(a))
@@ -108,12 +112,19 @@ func (c causeCase) try(t *testing.T, variant string) {
 	if diff := cmp.Diff(c.Culprit, a.Culprit); diff != "" {
 		t.Errorf("culprit (-want +got):\n%s%s", diff, describe(a))
 	}
+	for _, lang := range []string{"en", "zh"} {
+		if text := a.Text(lang); strings.ContainsAny(text.Title+text.Because+text.Opens, "{}") {
+			t.Errorf("a value is missing in %+v", text)
+		}
+	}
 	if diff := cmp.Diff(why.Fix{Node: c.Fix.Node, Commands: c.Fix.Commands}, a.Fix); diff != "" {
 		t.Errorf("fix (-want +got):\n%s", diff)
 	}
 	mend := c.Mend
-	for _, run := range a.Fix.Commands {
-		mend = append(mend, command{Node: a.Fix.Node, Run: run})
+	if len(mend) == 0 {
+		for _, run := range a.Fix.Commands {
+			mend = append(mend, command{Node: a.Fix.Node, Run: run})
+		}
 	}
 	for _, m := range mend {
 		c.carryOut(t, l, variant, m)
@@ -165,6 +176,10 @@ func (c causeCase) carryOut(t *testing.T, l *lab.Lab, variant string, m command)
 	t.Helper()
 	if m.Send {
 		c.send(t, l, m.Node)
+		return
+	}
+	if m.Fill {
+		fillConntrack(t, l.Node(m.Node))
 		return
 	}
 	if what, port, ok := badService(m.Serve); ok {
