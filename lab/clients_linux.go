@@ -124,16 +124,19 @@ func dial(ctx context.Context, from Place, c Client) (conn net.Conn, err error) 
 	switch c.Protocol {
 	case HTTP, TCPEcho:
 		name, to = network("tcp", c.To), c.To.String()
-		if c.From != 0 {
-			dialer.LocalAddr, dialer.Control = &net.TCPAddr{Port: int(c.From)}, reuseAddress
+		if c.From != 0 || c.Source.IsValid() {
+			dialer.LocalAddr, dialer.Control = &net.TCPAddr{IP: c.Source.AsSlice(), Port: int(c.From)}, reuseAddress
 		}
 	case UDPEcho:
 		name, to = network("udp", c.To), c.To.String()
-		if c.From != 0 {
-			dialer.LocalAddr = &net.UDPAddr{Port: int(c.From)}
+		if c.From != 0 || c.Source.IsValid() {
+			dialer.LocalAddr = &net.UDPAddr{IP: c.Source.AsSlice(), Port: int(c.From)}
 		}
 	case Ping:
 		name, to = pingNetwork(c.To.Addr()), c.To.Addr().String()
+		if c.Source.IsValid() {
+			dialer.LocalAddr = &net.IPAddr{IP: c.Source.AsSlice()}
+		}
 	}
 	err = from.Do(func() error {
 		conn, err = dialer.DialContext(ctx, name, to)

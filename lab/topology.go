@@ -142,6 +142,8 @@ type Client struct {
 	// With TCPEcho the client closes first, and the kernel holds the port back
 	// for a minute then (TIME_WAIT); the other protocols can send again at once.
 	From uint16
+	// Source is the client's own address; zero leaves it to the kernel.
+	Source netip.Addr
 	// Wait is how long the client waits for an answer, up to MaxWait; 0 stands
 	// for DefaultTimeout.
 	Wait time.Duration

@@ -28,6 +28,8 @@ import (
 // target is not reached.
 func answerWhy(ctx context.Context, flags whyFlags) error {
 	switch {
+	case flags.mail.ruleset != "":
+		return whyMailed(ctx, flags)
 	case flags.scenario != "":
 		return whyInScenario(ctx, flags)
 	case flags.inside:
@@ -40,51 +42,66 @@ func answerWhy(ctx context.Context, flags whyFlags) error {
 	if ok {
 		return enterLab(ctx, which, flags)
 	}
-	return errors.New("no lab of this user is running")
+	return whyOnMachine(ctx, flags)
 }
 
 // theater is where the question is asked, and how the answer is acted on.
 type theater struct {
-	scene inquire.Scene
 	flags whyFlags
+	// ask asks, of things as they are at that moment.
+	ask func(context.Context) (why.Answer, error)
 	// run carries out a command in a node; nil where nothing must be changed.
 	run func(ctx context.Context, node, command string) (output string, exit int, err error)
 }
 
+// labScene is a lab that is asked about.
+type labScene struct {
+	inquire.Scene
+	flags whyFlags
+	// source is the sender's address; zero leaves it to the kernel.
+	source netip.Addr
+}
+
 // kinds says what every place is.
-func (t *theater) kinds() map[string]string {
+func (s *labScene) kinds() map[string]string {
 	all := map[string]string{}
-	for _, p := range t.scene.Places {
+	for _, p := range s.Places {
 		all[p.Name] = p.Kind
 	}
 	return all
 }
 
 // ask resolves the target anew, since the lab may have changed, and asks.
-func (t *theater) ask(ctx context.Context) (a why.Answer, err error) {
-	hosts, err := inquire.Look(ctx, t.scene.Places, nil)
+func (s *labScene) ask(ctx context.Context) (why.Answer, error) {
+	hosts, err := inquire.Look(ctx, s.Places, nil)
 	if err != nil {
-		return a, err
+		return why.Answer{}, err
 	}
-	if _, ok := hosts[t.flags.from]; !ok {
-		return a, usageError{inputError{fmt.Errorf("asking from %q: there is no such node; there are: %s", t.flags.from, strings.Join(names(t.scene.Places), ", "))}}
+	if _, ok := hosts[s.flags.from]; !ok {
+		return why.Answer{}, usageError{inputError{fmt.Errorf("asking from %q: there is no such node; there are: %s", s.flags.from, strings.Join(names(s.Places), ", "))}}
 	}
-	addr, err := t.resolve(hosts)
+	addr, err := s.resolve(hosts)
 	if err != nil {
-		return a, err
+		return why.Answer{}, err
 	}
-	scene := t.scene
+	scene := s.Scene
 	scene.Family = familyOf(addr)
-	q, err := inquire.Open(ctx, scene)
+	question := why.Question{Target: s.flags.wanted.At(addr), From: s.flags.from, Source: s.source, Port: s.flags.port}
+	e, err := inScene(ctx, scene, func(q *inquire.Inquiry) (why.Evidence, error) { return q.Ask(ctx, question) })
 	if err != nil {
-		return a, err
-	}
-	defer func() { err = errors.Join(err, q.Close(context.WithoutCancel(ctx))) }()
-	e, err := q.Ask(ctx, why.Question{Target: t.flags.wanted.At(addr), From: t.flags.from, Port: t.flags.port})
-	if err != nil {
-		return a, err
+		return why.Answer{}, err
 	}
 	return why.Explain(e), nil
+}
+
+// inScene traces a scene for one question.
+func inScene(ctx context.Context, s inquire.Scene, ask func(*inquire.Inquiry) (why.Evidence, error)) (why.Evidence, error) {
+	q, err := inquire.Open(ctx, s)
+	if err != nil {
+		return why.Evidence{}, err
+	}
+	e, err := ask(q)
+	return e, errors.Join(err, q.Close(context.WithoutCancel(ctx)))
 }
 
 func names(places []inquire.Place) []string {
@@ -102,15 +119,16 @@ func familyOf(a netip.Addr) trace.Family {
 	return trace.IPv6
 }
 
-func (t *theater) resolve(hosts map[string]host.State) (netip.Addr, error) {
-	addr, ok := t.flags.wanted.Resolve(hosts, t.kinds(), t.flags.from)
+func (s *labScene) resolve(hosts map[string]host.State) (netip.Addr, error) {
+	wanted := s.flags.wanted
+	addr, ok := wanted.Resolve(hosts, s.kinds(), s.flags.from)
 	switch {
 	case ok:
 		return addr, nil
-	case t.flags.wanted.Host == "":
+	case wanted.Host == "":
 		return addr, usageError{inputError{errors.New("resolving the target: it names no host, and there is more than one")}}
 	}
-	return addr, usageError{inputError{fmt.Errorf("resolving %q: it is no address and no node; there are: %s", t.flags.wanted.Host, strings.Join(names(t.scene.Places), ", "))}}
+	return addr, usageError{inputError{fmt.Errorf("resolving %q: it is no address and no node; there are: %s", wanted.Host, strings.Join(names(s.Places), ", "))}}
 }
 
 // show asks and prints what came of it.
@@ -198,19 +216,19 @@ func whyInside(ctx context.Context, flags whyFlags) error {
 		return errors.Join(errors.New("asking inside a lab: there is none around this process"), err)
 	}
 	l := all[0]
-	t := &theater{flags: flags, scene: inquire.Scene{Iptables: l.Iptables, Wait: flags.wait, Options: guarded()}}
+	s := &labScene{flags: flags, Scene: inquire.Scene{Iptables: l.Iptables, Wait: flags.wait, Options: guarded()}}
 	for _, n := range l.Nodes {
 		ns, err := nflog.OpenNetNS(n.Name)
 		if err != nil {
 			return err
 		}
 		defer ns.Close()
-		t.scene.Places = append(t.scene.Places, inquire.Place{Name: n.Name, Kind: n.Kind, Namespace: ns})
+		s.Places = append(s.Places, inquire.Place{Name: n.Name, Kind: n.Kind, Namespace: ns})
 	}
-	t.run = func(ctx context.Context, node, command string) (string, int, error) {
+	run := func(ctx context.Context, node, command string) (string, int, error) {
 		return runCommand(ctx, l, node, command)
 	}
-	return t.show(ctx)
+	return (&theater{flags, s.ask, run}).show(ctx)
 }
 
 // leaveTools takes the lab's tools off the PATH: the system's own iptables is
@@ -288,16 +306,27 @@ func whyInScenario(ctx context.Context, flags whyFlags) error {
 
 // inBuiltLab asks in a lab of this process.
 func inBuiltLab(l *lab.Lab, iptables string, flags whyFlags) *theater {
+	s := newLabScene(l, iptables, flags)
+	return &theater{flags, s.ask, runIn(l)}
+}
+
+// newLabScene is a lab of this process, to be asked about.
+func newLabScene(l *lab.Lab, iptables string, flags whyFlags) *labScene {
 	report := func(err error) { fmt.Fprintln(os.Stderr, "packetwalk:", err) }
-	t := &theater{flags: flags, scene: inquire.Scene{Iptables: iptables, Wait: flags.wait, Options: nflog.Options{Report: report}}}
+	s := &labScene{flags: flags, Scene: inquire.Scene{Iptables: iptables, Wait: flags.wait, Options: nflog.Options{Report: report}}}
 	for _, n := range l.Topology().Nodes {
-		t.scene.Places = append(t.scene.Places, inquire.Place{Name: n.Name, Kind: string(n.Kind), Namespace: l.Node(n.Name)})
+		s.Places = append(s.Places, inquire.Place{Name: n.Name, Kind: string(n.Kind), Namespace: l.Node(n.Name)})
 	}
-	t.run = func(ctx context.Context, node, command string) (string, int, error) {
+	return s
+}
+
+// runIn runs commands in a lab of this process. They are run as typed: iptables
+// is the lab's own variant.
+func runIn(l *lab.Lab) func(ctx context.Context, node, command string) (string, int, error) {
+	return func(ctx context.Context, node, command string) (string, int, error) {
 		r, err := l.Run(ctx, node, command)
 		return string(r.Output), r.Exit, err
 	}
-	return t
 }
 
 // reexec runs this program again in the sandbox, with no door to a lab.

@@ -31,8 +31,9 @@ type Question struct {
 	// From is the node that the request comes from; empty where it is not known
 	// (a request that was waited for).
 	From string
-	// Port is the sender's own; 0 leaves it to the kernel.
-	Port uint16
+	// Source and Port are the sender's own; zero leaves them to the kernel.
+	Source netip.Addr
+	Port   uint16
 }
 
 // Result says what a request brought its sender.

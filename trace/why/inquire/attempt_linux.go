@@ -89,7 +89,7 @@ func stopped(w trace.Walk) bool {
 
 // client is the request as a client of a lab.
 func client(q why.Question) lab.Client {
-	c := lab.Client{Node: q.From, To: q.Target.Addr, From: q.Port, Protocol: lab.Ping}
+	c := lab.Client{Node: q.From, To: q.Target.Addr, Source: q.Source, From: q.Port, Protocol: lab.Ping}
 	switch {
 	case q.Target.HTTP:
 		c.Protocol = lab.HTTP
