@@ -13,6 +13,7 @@ import (
 // whyFlags are the flags of why.
 type whyFlags struct {
 	runFlags
+	target string // as the user wrote it
 	wanted why.Wanted
 	// from is where the request comes from: a node of a lab, or on a host local,
 	// outside or "container NAME"; empty where the user said nothing.
@@ -73,6 +74,7 @@ func readWhyFlags(cmd *cobra.Command, target string) (w whyFlags, err error) {
 	if w.runFlags, err = readRunFlags(cmd); err != nil {
 		return w, err
 	}
+	w.target = target
 	if w.wanted, err = why.ParseTarget(target); err != nil {
 		return w, usageError{inputError{err}}
 	}

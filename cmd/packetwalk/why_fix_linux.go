@@ -32,10 +32,10 @@ func (t *theater) mend(ctx context.Context, a why.Answer) error {
 	if err != nil {
 		return err
 	}
-	if err := printAnswer(os.Stdout, again, t.flags.runFlags); err != nil {
+	if err := printAnswer(os.Stdout, again.Answer, t.flags.runFlags); err != nil {
 		return err
 	}
-	return exitOf(again)
+	return exitOf(again.Answer)
 }
 
 // runFix runs the commands of a fix, up to the first that fails.

@@ -16,6 +16,7 @@ import (
 	"packetwalk/trace/why"
 	"packetwalk/trace/why/inquire"
 	"packetwalk/trace/why/vantage"
+	"packetwalk/tui"
 )
 
 // whyOnMachine asks on this machine. Nothing of it is changed, but for probes
@@ -44,7 +45,14 @@ func whyOnMachine(ctx context.Context, flags whyFlags) error {
 	}
 	h := &hostScene{flags: flags, origin: origin, place: vantage.Here()}
 	h.machine = vantage.Open(ctx, h.place, docker.Socket(os.Getenv))
-	return (&theater{flags: flags, ask: h.ask}).show(ctx)
+	t := &theater{flags: flags, ask: h.ask}
+	if origin.Kind == vantage.Anywhere {
+		t.watch = map[string]string{"zh": "连不上的那台机器"}[flags.lang]
+		if t.watch == "" {
+			t.watch = "the machine that cannot reach it"
+		}
+	}
+	return t.show(ctx)
 }
 
 // originOf reads --from on a machine.
@@ -74,7 +82,7 @@ type hostScene struct {
 // watchFor is how long a request is waited for if nothing else is said.
 const watchFor = 5 * time.Minute
 
-func (h *hostScene) ask(ctx context.Context) (a why.Answer, err error) {
+func (h *hostScene) ask(ctx context.Context) (a tui.Asked, err error) {
 	addr, err := h.resolve(ctx)
 	if err != nil {
 		return a, err
@@ -100,9 +108,9 @@ func (h *hostScene) ask(ctx context.Context) (a why.Answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	a = why.Explain(e)
+	a = asked(e, topologyOf(s.Places, e.Hosts))
 	if s.Outside != nil {
-		a.Unseen = append(a.Unseen, s.Outside.Caveats(e.Hosts[h.place.Name], e.Rules[h.place.Name], target.Proto)...)
+		a.Answer.Unseen = append(a.Answer.Unseen, s.Outside.Caveats(e.Hosts[h.place.Name], e.Rules[h.place.Name], target.Proto)...)
 	}
 	return a, nil
 }
@@ -113,7 +121,9 @@ func (h *hostScene) watch(ctx context.Context, q *inquire.Inquiry, question why.
 	if wait == 0 {
 		wait = watchFor
 	}
-	fmt.Fprintf(os.Stderr, "packetwalk: watching for a request to %s for %v: try it now, from where it does not work (or see --from)\n", question.Target, wait)
+	if h.flags.view() != viewTUI { // the screen says so itself
+		fmt.Fprintf(os.Stderr, "packetwalk: watching for a request to %s for %v: try it now, from where it does not work (or see --from)\n", question.Target, wait)
+	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	e, err := q.Watch(ctx, question)

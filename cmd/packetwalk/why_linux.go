@@ -19,6 +19,7 @@ import (
 	"packetwalk/trace"
 	"packetwalk/trace/host"
 	"packetwalk/trace/nflog"
+	"packetwalk/trace/ruleset"
 	"packetwalk/trace/why"
 	"packetwalk/trace/why/inquire"
 	"packetwalk/tui"
@@ -49,9 +50,11 @@ func answerWhy(ctx context.Context, flags whyFlags) error {
 type theater struct {
 	flags whyFlags
 	// ask asks, of things as they are at that moment.
-	ask func(context.Context) (why.Answer, error)
+	ask func(context.Context) (tui.Asked, error)
 	// run carries out a command in a node; nil where nothing must be changed.
 	run func(ctx context.Context, node, command string) (output string, exit int, err error)
+	// watch says from where somebody may try, where a request is waited for.
+	watch string
 }
 
 // labScene is a lab that is asked about.
@@ -60,6 +63,8 @@ type labScene struct {
 	flags whyFlags
 	// source is the sender's address; zero leaves it to the kernel.
 	source netip.Addr
+	// observe gives the lab as it is; nil where only its nodes are known.
+	observe func() (lab.Topology, error)
 }
 
 // kinds says what every place is.
@@ -72,26 +77,46 @@ func (s *labScene) kinds() map[string]string {
 }
 
 // ask resolves the target anew, since the lab may have changed, and asks.
-func (s *labScene) ask(ctx context.Context) (why.Answer, error) {
+func (s *labScene) ask(ctx context.Context) (tui.Asked, error) {
 	hosts, err := inquire.Look(ctx, s.Places, nil)
 	if err != nil {
-		return why.Answer{}, err
+		return tui.Asked{}, err
 	}
 	if _, ok := hosts[s.flags.from]; !ok {
-		return why.Answer{}, usageError{inputError{fmt.Errorf("asking from %q: there is no such node; there are: %s", s.flags.from, strings.Join(names(s.Places), ", "))}}
+		return tui.Asked{}, usageError{inputError{fmt.Errorf("asking from %q: there is no such node; there are: %s", s.flags.from, strings.Join(names(s.Places), ", "))}}
 	}
 	addr, err := s.resolve(hosts)
 	if err != nil {
-		return why.Answer{}, err
+		return tui.Asked{}, err
 	}
 	scene := s.Scene
 	scene.Family = familyOf(addr)
 	question := why.Question{Target: s.flags.wanted.At(addr), From: s.flags.from, Source: s.source, Port: s.flags.port}
 	e, err := inScene(ctx, scene, func(q *inquire.Inquiry) (why.Evidence, error) { return q.Ask(ctx, question) })
 	if err != nil {
-		return why.Answer{}, err
+		return tui.Asked{}, err
 	}
-	return why.Explain(e), nil
+	return asked(e, s.topology(e)), nil
+}
+
+// topology is the lab as it was seen behind the question, its nodes in their order.
+func (s *labScene) topology(e why.Evidence) lab.Topology {
+	if s.observe != nil {
+		if t, err := s.observe(); err == nil {
+			return t
+		}
+	}
+	return topologyOf(s.Places, e.Hosts)
+}
+
+// asked is the answer to a question, with what its walks are drawn on.
+func asked(e why.Evidence, t lab.Topology) tui.Asked {
+	a := tui.Asked{Answer: why.Explain(e), Topology: t, Rulesets: map[string]ruleset.Ruleset{}}
+	for node, variants := range e.Rules {
+		a.Variant = e.Default[node]
+		a.Rulesets[node] = variants[a.Variant]
+	}
+	return a
 }
 
 // inScene traces a scene for one question.
@@ -133,17 +158,40 @@ func (s *labScene) resolve(hosts map[string]host.State) (netip.Addr, error) {
 
 // show asks and prints what came of it.
 func (t *theater) show(ctx context.Context) error {
+	if t.flags.view() == viewTUI && !t.flags.fix {
+		return t.draw(ctx)
+	}
 	a, err := t.ask(ctx)
 	if err != nil {
 		return err
 	}
-	if err := printAnswer(os.Stdout, a, t.flags.runFlags); err != nil {
+	if err := printAnswer(os.Stdout, a.Answer, t.flags.runFlags); err != nil {
 		return err
 	}
-	if t.flags.fix && !a.Reachable {
-		return t.mend(ctx, a)
+	if t.flags.fix && !a.Answer.Reachable {
+		return t.mend(ctx, a.Answer)
 	}
-	return exitOf(a)
+	return exitOf(a.Answer)
+}
+
+// draw shows the answer on the screen, and leaves the last one in print.
+func (t *theater) draw(ctx context.Context) error {
+	var last *why.Answer
+	config := tui.WhyConfig{Lang: t.flags.lang, Target: t.flags.target, From: t.flags.from, Watch: t.watch, Fix: t.run}
+	config.Ask = func(ctx context.Context) (tui.Asked, error) {
+		a, err := t.ask(ctx)
+		if err == nil {
+			last = &a.Answer
+		}
+		return a, err
+	}
+	if err := tui.Why(ctx, config); err != nil || last == nil {
+		return err
+	}
+	if err := printAnswer(os.Stdout, *last, t.flags.runFlags); err != nil {
+		return err
+	}
+	return exitOf(*last)
 }
 
 // exitOf is the exit code that tells whether the target was reached.
@@ -178,6 +226,30 @@ func terminalWidth() int {
 		return 0
 	}
 	return width
+}
+
+// topologyOf draws places by what they look like: links between them, bridges,
+// addresses.
+func topologyOf(places []inquire.Place, hosts map[string]host.State) lab.Topology {
+	var t lab.Topology
+	for _, p := range places {
+		n := lab.Node{Name: p.Name, Kind: lab.NodeKind(p.Kind)}
+		for _, l := range hosts[p.Name].Links {
+			if l.Kind == "bridge" {
+				n.Bridges = append(n.Bridges, lab.Bridge{Name: l.Name, Addresses: l.Addresses, Down: !l.Up})
+			}
+			far, known := hosts[l.Peer.Node].Link(l.Peer.Interface)
+			if known && (p.Name < l.Peer.Node || p.Name == l.Peer.Node && l.Name < far.Name) {
+				t.Links = append(t.Links, lab.Link{Ends: [2]lab.End{endOf(p.Name, l), endOf(l.Peer.Node, far)}})
+			}
+		}
+		t.Nodes = append(t.Nodes, n)
+	}
+	return t
+}
+
+func endOf(node string, l host.Link) lab.End {
+	return lab.End{Node: node, Interface: l.Name, Addresses: l.Addresses, Bridge: l.Bridge, Down: !l.Up}
 }
 
 // enterLab asks in a running lab: this program runs again, inside it.
@@ -228,7 +300,7 @@ func whyInside(ctx context.Context, flags whyFlags) error {
 	run := func(ctx context.Context, node, command string) (string, int, error) {
 		return runCommand(ctx, l, node, command)
 	}
-	return (&theater{flags, s.ask, run}).show(ctx)
+	return (&theater{flags: flags, ask: s.ask, run: run}).show(ctx)
 }
 
 // leaveTools takes the lab's tools off the PATH: the system's own iptables is
@@ -307,13 +379,16 @@ func whyInScenario(ctx context.Context, flags whyFlags) error {
 // inBuiltLab asks in a lab of this process.
 func inBuiltLab(l *lab.Lab, iptables string, flags whyFlags) *theater {
 	s := newLabScene(l, iptables, flags)
-	return &theater{flags, s.ask, runIn(l)}
+	return &theater{flags: flags, ask: s.ask, run: runIn(l)}
 }
 
 // newLabScene is a lab of this process, to be asked about.
 func newLabScene(l *lab.Lab, iptables string, flags whyFlags) *labScene {
 	report := func(err error) { fmt.Fprintln(os.Stderr, "packetwalk:", err) }
-	s := &labScene{flags: flags, Scene: inquire.Scene{Iptables: iptables, Wait: flags.wait, Options: nflog.Options{Report: report}}}
+	s := &labScene{
+		flags: flags, Scene: inquire.Scene{Iptables: iptables, Wait: flags.wait, Options: nflog.Options{Report: report}},
+		observe: func() (lab.Topology, error) { return l.Observe(context.Background()) },
+	}
 	for _, n := range l.Topology().Nodes {
 		s.Places = append(s.Places, inquire.Place{Name: n.Name, Kind: string(n.Kind), Namespace: l.Node(n.Name)})
 	}

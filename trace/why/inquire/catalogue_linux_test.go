@@ -1,0 +1,92 @@
+package inquire_test
+
+import (
+	"testing"
+
+	"packetwalk/lab"
+	"packetwalk/lab/labtest"
+	"packetwalk/scenarios"
+	"packetwalk/trace"
+	"packetwalk/trace/why"
+)
+
+// TestCatalogue asks why in every scenario, step by step, whatever its requests
+// ask: what the scenario knows to be answered must be reached, and for what it
+// knows not to be there must be something to blame.
+func TestCatalogue(t *testing.T) {
+	for _, s := range scenarios.List() {
+		t.Run(s.Name, func(t *testing.T) {
+			variant := s.Variant("")
+			if variant == "both" || variant == "" {
+				variant = "nft"
+			}
+			labtest.NeedIptables(t, variant)
+			l := labtest.Build(t, s.Topology, variant)
+			c, err := l.Control(lab.ControlOptions{Scenario: s.Name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			for _, step := range s.Steps {
+				carryAllOut(t, l, step.Run)
+				asked(t, l, variant, step.Name, step.Expect)
+				if step.Goal != nil {
+					carryAllOut(t, l, step.Goal.Solution)
+					asked(t, l, variant, step.Name+", solved", step.Goal.Expect)
+				}
+			}
+		})
+	}
+}
+
+// carryAllOut runs the commands of a step. Some are meant to fail.
+func carryAllOut(t *testing.T, l *lab.Lab, commands []scenarios.Command) {
+	t.Helper()
+	for _, c := range commands {
+		if _, err := l.Run(t.Context(), c.Node, c.Text); err != nil {
+			t.Fatalf("%s: %s: %v", c.Node, c.Text, err)
+		}
+	}
+}
+
+// asked asks for the requests of which a step knows whether they are answered.
+func asked(t *testing.T, l *lab.Lab, variant, step string, expected []scenarios.Expectation) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, x := range expected {
+		if x.Answered == nil || seen[x.Request] {
+			continue
+		}
+		seen[x.Request] = true
+		client := clientOf(l.Topology(), x.Request)
+		wanted := why.Wanted{Proto: protoOf(client.Protocol), Port: client.To.Port(), HTTP: client.Protocol == lab.HTTP}
+		a := ask(t, l, variant, why.Question{From: client.Node, Port: client.From, Target: wanted.At(client.To.Addr())})
+		switch {
+		case a.Reachable != *x.Answered:
+			t.Errorf("%s: %s: reachable is %v (%s); %s", step, x.Request, a.Reachable, a.Cause, describe(a))
+		case !a.Reachable && a.Cause == why.Unknown:
+			t.Errorf("%s: %s: there is nothing to blame; %s", step, x.Request, describe(a))
+		case !a.Reachable:
+			t.Logf("%s: %s: %s %+v", step, x.Request, a.Cause, a.Culprit)
+		}
+	}
+}
+
+func clientOf(t lab.Topology, name string) lab.Client {
+	for _, c := range t.Clients {
+		if c.Name == name {
+			return c
+		}
+	}
+	return lab.Client{}
+}
+
+func protoOf(p lab.Protocol) trace.Proto {
+	switch p {
+	case lab.UDPEcho:
+		return trace.UDP
+	case lab.Ping:
+		return trace.ICMP
+	}
+	return trace.TCP
+}
