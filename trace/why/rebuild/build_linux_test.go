@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -53,6 +54,34 @@ func plan(t *testing.T, m Mail, r Request) *Plan {
 	}
 	p.Topology.Clients = []lab.Client{c}
 	return &p
+}
+
+// TestSameBridge holds that the rules of a network without communication between
+// its containers are kept where bridged packets come to iptables.
+func TestSameBridge(t *testing.T) {
+	labtest.NeedIptables(t, "")
+	if _, err := os.Stat("/proc/sys/net/bridge/bridge-nf-call-iptables"); err != nil {
+		labtest.Skip(t, "br_netfilter is not loaded")
+	}
+	for file, drop := range map[string]string{
+		"docker-20.10-no-icc": "-A FORWARD -i br3 -o br3 -j DROP", "docker-28-no-icc": "-A DOCKER-FORWARD -i bridge1 -o bridge1 -j DROP",
+	} {
+		request := ask("172.20.0.3", "tcp", "172.20.0.2:80")
+		if file == "docker-28-no-icc" {
+			request = ask("192.0.2.3", "tcp", "192.0.2.2:81")
+		}
+		t.Run(file, func(t *testing.T) {
+			p := plan(t, Mail{Ruleset: load(t, filepath.Join(recorded, file+".rules"))}, request)
+			expect(p, "silent")
+			l := build(t, p, "")
+			if got := outcome(t, l); got != "silent" {
+				t.Errorf("the request was %s", got)
+			}
+			if !counted(in(t, l, p.Host, "iptables-save -c"), drop) {
+				t.Errorf("no packet was counted at %q", drop)
+			}
+		})
+	}
 }
 
 // expect shortens the wait for an answer where none is expected.

@@ -36,8 +36,8 @@ var words = map[NoteKind]struct {
 		"假定：其他网络经由 {interface} 上的路由器 {gateway}", false,
 	},
 	WayBackDiffers: {
-		"assumed: the sender's packets come by {interface}, where the target's address is; the host's route to the sender leads by {other}",
-		"假定：发送方的包从目标地址所在的 {interface} 进来；主机到发送方的路由却走 {other}", false,
+		"assumed: the sender's packets come by {interface}, where the target's address is; the host's route to the sender leads by {other}, and what is there is not known: answers end there",
+		"假定：发送方的包从目标地址所在的 {interface} 进来；主机到发送方的路由却走 {other}，那边有什么不得而知，应答就到那里为止", false,
 	},
 	AddressesAssumed: {
 		"assumed: the host has those addresses only that {file} tells",
