@@ -14,8 +14,9 @@ func englishWhy() Why {
 		RulePlace: "{table}/{chain} rule {rule}", ChainPlace: "{table}/{chain}", HandlePlace: "{table}/{chain} handle {handle}", PolicyPlace: "{table}/{chain}",
 		Iptables: "{place} (iptables-{variant})",
 		WalkHead: "{what} (walk {id}), {outcome}: {packet} {src} to {dst}",
-		Request:  "request", Reply: "reply", Refusal: "refusal",
-		Passed: "{node}: {hooks}: let through", Stop: "{node}: {place}: {verdict}", Decided: "decided here",
+		Request:  "request", Reply: "reply", Refusal: "refusal", Notice: "notice",
+		Passed: "{node}: {hooks}: let through", Stop: "{node}: {place}: {verdict}", Decided: "decided here", Ended: "it ended here",
+		Rewrites: "{verdict} to {addr}", Lost: "lost in {node} after {place}, outside netfilter",
 		MoreWalks: "more walks of this request: {n}",
 	}
 }
@@ -29,8 +30,8 @@ func englishWhyScreen() WhyScreen {
 		Failed:  "the question could not be asked: {error}", AskAgain: "{key} asks again",
 		Reached: "✓ reachable", NotReached: "✗ not reachable", Unclear: "not clear", Waiting: "asking …",
 		StepThrough: "{enter} shows the step that decided, {space} plays the walk", NoWalks: "No packet of the request was seen, so there is no walk to step through.",
-		Decided:     "◆ decided here: {outcome}",
-		MarkDecided: Term{"◆", "the step that decided what became of the request"},
+		Decided: "◆ decided here: {title}", Ended: "◆ it ended here: {title}",
+		MarkDecided: Term{"◆", "the step that decided what became of the request, or at which it ended"},
 		FixTitle:    "fix", FixIn: "In {node}:", RunIt: "Run this in {node}? {yes} runs it, {no} does not.", RunYourself: "Run it yourself in {node}: nothing is run from here.",
 		NoFix: "No command is known that mends it.", Ran: "what was run:", ExitCode: "exit code {code}", RanFailed: "could not be run: {error}",
 		NotRun: "not run, because the command before it failed: {command}",

@@ -24,11 +24,15 @@ type Why struct {
 	// WalkHead stands above a walk in brief, which is one of the three.
 	WalkHead                string
 	Request, Reply, Refusal string
+	// Notice is an ICMP message about the request.
+	Notice string
 	// Passed is said of the hooks that let the packet through as it was; Stop is
 	// a station that did something.
 	Passed, Stop string
-	// Decided marks the step that decided.
-	Decided string
+	// Rewrites is an address translation, and Lost where a packet got lost.
+	Rewrites, Lost string
+	// Decided marks the culprit at work, Ended the step that nothing came behind.
+	Decided, Ended string
 	// MoreWalks counts the walks that are not shown in brief.
 	MoreWalks string
 }
@@ -46,9 +50,10 @@ type WhyScreen struct {
 	Reached, NotReached, Unclear, Waiting string
 	// What the keys show: under an answer with walks, and without.
 	StepThrough, NoWalks string
-	// Decided is said at the step that decided, with what became of the packet.
-	Decided     string
-	MarkDecided Term
+	// Decided is said at the culprit, Ended where the request ended otherwise, each
+	// with what is the matter.
+	Decided, Ended string
+	MarkDecided    Term
 	// The fix.
 	FixTitle, FixIn, RunIt, RunYourself, NoFix, Ran, ExitCode, RanFailed, NotRun string
 }

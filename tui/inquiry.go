@@ -176,7 +176,8 @@ func (m *model) answered(asked Asked) tea.Cmd {
 		m.player.take(w)
 		m.w.variant = variantOf(w, m.w.variant)
 	}
-	for _, w := range toldWalks(a) {
+	told, _ := toldWalks(a)
+	for _, w := range told {
 		m.player.due[w.ID] = true
 	}
 	q.at, _ = decided(a)

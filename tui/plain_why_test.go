@@ -65,12 +65,48 @@ func TestPlainWhyIsSafe(t *testing.T) {
 	}
 }
 
+// Of many walks the request's, the reply's and the one that decided are told.
+func TestToldWalks(t *testing.T) {
+	a := unheard()
+	for id := 3; id <= 7; id++ {
+		w := resetWalk()
+		w.ID = id
+		a.Attempt.Walks = append(a.Attempt.Walks, w)
+		a.Evidence = append(a.Evidence, fact(why.RefusalCame, w, -1))
+	}
+	last := &a.Attempt.Walks[len(a.Attempt.Walks)-1]
+	last.Steps[2].Rule, last.Steps[2].Policy = 4, false
+	a.Culprit = &why.Culprit{Kind: why.Rule, Node: "c1", Table: last.Steps[2].Table, Chain: last.Steps[2].Chain, Rule: 4}
+	told, more := toldWalks(a)
+	var ids []int
+	for _, w := range told {
+		ids = append(ids, w.ID)
+	}
+	if !slices.Equal(ids, []int{1, 2, 7}) || more != 4 {
+		t.Errorf("told are the walks %v, and %d more", ids, more)
+	}
+	if text := printed(t, a, "en", 80); !strings.Contains(text, "decided here") || !strings.Contains(text, "more walks of this request: 4\n") {
+		t.Errorf("the step that decided or the other walks are missing:\n%s", text)
+	}
+}
+
 func TestDecided(t *testing.T) {
 	policy := blocked()
-	policy.Culprit = &why.Culprit{Kind: why.Policy, Node: "host", Variant: "nft", Table: trace.Filter, Chain: "FORWARD"}
+	policy.Culprit = &why.Culprit{Kind: why.Policy, Node: "host", Table: trace.Filter, Chain: "FORWARD"}
 	policy.Attempt.Walks = []trace.Walk{droppedWalk()}
-	legacy := blocked()
-	legacy.Culprit.Variant, legacy.Culprit.Rule = "legacy", 7
+	elsewhere := blocked()
+	elsewhere.Culprit.Rule = 7
+	before := blocked()
+	before.Culprit = &why.Culprit{Kind: why.Rule, Node: "host", Table: trace.NAT, Chain: "DOCKER", Rule: 2}
+	other := before
+	other.Culprit = &why.Culprit{Kind: why.Rule, Node: "host", Variant: "nft", Table: trace.NAT, Chain: "DOCKER", Rule: 2}
+	// A reset that got lost is of less interest than the reply that did.
+	replyLost := unheard()
+	reply := synAckWalk()
+	reply.ID, reply.Outcome = 3, trace.Lost
+	replyLost.Attempt.Walks[1].Outcome = trace.Lost
+	replyLost.Attempt.Walks = append(replyLost.Attempt.Walks, reply)
+	replyLost.Evidence = append(replyLost.Evidence, fact(why.ReplyEnded, reply, reply.End))
 	noWalk := blocked()
 	noWalk.Attempt.Walks = nil
 	pointed := unheard()
@@ -82,7 +118,10 @@ func TestDecided(t *testing.T) {
 	}{
 		"the culprit's rule":          {blocked(), decision{1, blockedWalk().End}, true},
 		"the culprit's policy":        {policy, decision{4, droppedWalk().End}, true},
-		"the walk's bad end":          {legacy, decision{1, blockedWalk().End}, true},
+		"the walk's bad end":          {elsewhere, decision{1, blockedWalk().End}, true},
+		"a culprit before the end":    {before, decision{1, 12}, true},
+		"another variant's rule":      {other, decision{1, blockedWalk().End}, true},
+		"the reply's bad end":         {replyLost, decision{3, reply.End}, true},
 		"what the evidence says last": {unheard(), decision{1, synWalk().End}, true},
 		"what it says at all":         {pointed, decision{1, 12}, true},
 		"the request's arrival":       {served(), decision{1, synWalk().End}, true},

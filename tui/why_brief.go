@@ -8,33 +8,30 @@ import (
 	"packetwalk/trace/why"
 )
 
-// mostBrief is how many walks are told in brief: request, reply and refusal.
-const mostBrief = 3
-
 // evidence is the walks in brief, and what else was seen.
 func (p answerText) evidence() []line {
-	told := toldWalks(p.a)
-	brief := told[:min(mostBrief, len(told))]
+	told, more := toldWalks(p.a)
 	at, _ := decided(p.a)
 	var lines []line
-	for _, w := range brief {
+	for _, w := range told {
 		lines = append(lines, p.walk(w, at)...)
 	}
-	if more := len(told) - len(brief); more > 0 {
+	if more > 0 {
 		lines = append(lines, textLine("  "+fill(p.w.m.Why.MoreWalks, "n", itoa(more)), softLook))
 	}
-	lines = append(lines, p.facts(besides(p.a.Evidence, brief))...)
+	lines = append(lines, p.facts(besides(p.a))...)
 	if len(lines) == 0 {
 		return nil
 	}
 	return append([]line{textLine(p.w.m.Why.Evidence, softLook)}, lines...)
 }
 
-// besides leaves out the facts that walks in brief tell already.
-func besides(facts []why.Fact, brief []trace.Walk) []why.Fact {
+// besides are the facts that walks in brief do not tell.
+func besides(a why.Answer) []why.Fact {
 	course := []why.FactKind{why.Rewritten, why.RequestEnded, why.ReplyEnded, why.RefusalCame}
-	return slices.DeleteFunc(slices.Clone(facts), func(f why.Fact) bool {
-		return slices.Contains(course, f.Kind) && slices.ContainsFunc(brief, func(w trace.Walk) bool { return w.ID == f.Walk })
+	return slices.DeleteFunc(slices.Clone(a.Evidence), func(f why.Fact) bool {
+		_, seen := walkOf(a, f.Walk)
+		return seen && slices.Contains(course, f.Kind)
 	})
 }
 
@@ -44,7 +41,7 @@ func (p answerText) walk(w trace.Walk, at decision) []line {
 	m := p.w.m.Why
 	what := choose(w.Direction == trace.Reply, m.Reply, m.Request)
 	if w.Packet.Refuses() {
-		what = m.Refusal
+		what = choose(w.Packet.Embedded != nil, m.Notice, m.Refusal)
 	}
 	title := fill(m.WalkHead, "what", what, "id", itoa(w.ID), "packet", p.w.packet(w.Packet),
 		"src", named(w, w.Packet.Src), "dst", named(w, w.Packet.Dst), "outcome", p.w.outcomeWord(w.Outcome))
@@ -57,9 +54,18 @@ func (p answerText) walk(w trace.Walk, at decision) []line {
 		lines = append(lines, p.stop(w, s, marked >= 0 && s.step == marked)...)
 	}
 	if w.Outcome == trace.Lost { // no step's doing
-		lines = append(lines, p.brief(p.w.outcome(w), badLook, w.ID == at.walk && at.step == endOf(w))...)
+		lines = append(lines, p.brief(p.lost(w), badLook, choose(at == decision{w.ID, endOf(w)}, m.Ended, ""))...)
 	}
 	return lines
+}
+
+// lost says where a packet got lost, and what that can mean where it is not known.
+func (p answerText) lost(w trace.Walk) string {
+	if p.a.Cause == why.Unknown {
+		return p.w.outcome(w)
+	}
+	s := w.Steps[endOf(w)]
+	return fill(p.w.m.Why.Lost, "node", s.Node, "place", string(s.Table)+"/"+s.Hook.String())
 }
 
 // marked is the step of a walk that is marked as the one that decided, -1 for
@@ -83,21 +89,42 @@ func (p answerText) stop(w trace.Walk, s stop, marked bool) []line {
 		for _, h := range s.hooks {
 			hooks = append(hooks, h.String())
 		}
-		return p.brief(fill(m.Passed, "node", s.node, "hooks", strings.Join(hooks, ", ")), plainLook, false)
+		return p.brief(fill(m.Passed, "node", s.node, "hooks", strings.Join(hooks, ", ")), plainLook, "")
 	}
 	step := w.Steps[s.step]
 	place := step.Hook.String()
 	if step.Table != trace.ConntrackTable { // whose own words name it
-		step.Policy = false // so do those of a policy
-		place += p.colon() + stepPlace(p.w, step, bothVariants(w.Steps))
+		named := step
+		named.Policy = false // so do those of a policy
+		place += p.colon() + stepPlace(p.w, named, bothVariants(w.Steps))
 	}
-	return p.brief(fill(m.Stop, "node", s.node, "place", place, "verdict", p.w.verdict(w, s.step)), verdictLook(w.Steps[s.step]), marked)
+	mark := ""
+	if marked {
+		mark = choose(p.a.Culprit != nil && isAt(*p.a.Culprit, step), m.Decided, m.Ended)
+	}
+	return p.brief(fill(m.Stop, "node", s.node, "place", place, "verdict", p.verdict(w, s.step)), verdictLook(step), mark)
 }
 
-func (p answerText) brief(text string, l look, marked bool) []line {
+// verdict says what a step did, in as few words as can be.
+func (p answerText) verdict(w trace.Walk, i int) string {
+	s := w.Steps[i]
+	switch {
+	case s.Verdict == trace.Drop && s.Policy:
+		return fill(p.w.m.Rules.Policy, "policy", string(s.Verdict))
+	case s.Verdict == trace.Drop:
+		return string(s.Verdict)
+	case s.Table != trace.ConntrackTable && s.Verdict.Rewrites() && !s.Unseen:
+		to := choose(s.Verdict.RewritesSource(s.Hook), s.Src, s.Dst)
+		return fill(p.w.m.Why.Rewrites, "verdict", string(s.Verdict), "addr", named(w, to))
+	}
+	return p.w.verdict(w, i)
+}
+
+// brief is a line below a walk's title, with a mark where it ended.
+func (p answerText) brief(text string, l look, mark string) []line {
 	spans := []span{{clean(text), l}}
-	if marked {
-		spans = append(spans, span{" ← " + p.w.m.Why.Decided, badLook})
+	if mark != "" {
+		spans = append(spans, span{" ← " + mark, badLook})
 	}
 	return indented(wrapSpans(spans, p.room()-4, 2), "    ", "    ", plainLook)
 }

@@ -53,7 +53,7 @@ func blocked() why.Answer {
 	w := blockedWalk()
 	return why.Answer{
 		Question: question(), Cause: "drop-rule",
-		Culprit: &why.Culprit{Kind: why.Rule, Node: "host", Variant: "nft", Table: trace.Filter, Chain: "DOCKER-USER", Rule: 1, Text: "-A DOCKER-USER " + userRule},
+		Culprit: &why.Culprit{Kind: why.Rule, Node: "host", Variant: w.Steps[w.End].Variant.String(), Table: trace.Filter, Chain: "DOCKER-USER", Rule: 1, Text: "-A DOCKER-USER " + userRule},
 		Values:  why.Values{"target": "192.168.23.149:80", "node": "host", "table": "filter", "chain": "DOCKER-USER", "rule": "1"},
 		Evidence: []why.Fact{
 			rewritten(w),

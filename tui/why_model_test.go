@@ -168,7 +168,7 @@ func TestWhyStepsThroughTheWalk(t *testing.T) {
 	if a.press(t, m, "enter"); !m.stageShown() || m.ticking || m.player.current != 0 || m.player.step != end {
 		t.Fatalf("enter shows the stage %v at walk %d, step %d", m.stageShown(), m.player.current, m.player.step)
 	}
-	shows(t, m, "◆ decided here: delivered in c1")
+	shows(t, m, "◆ it ended here: Nothing listens on 172.17.0.2:80 in c1")
 	if press(m, "left"); m.player.step != end-1 {
 		t.Errorf("left leads to step %d", m.player.step)
 	}

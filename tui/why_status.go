@@ -1,5 +1,7 @@
 package tui
 
+import "packetwalk/trace"
+
 // whyStatus says what goes on with the question; empty where what is said of
 // the packet matters more.
 func (m *model) whyStatus() (string, look) {
@@ -19,9 +21,20 @@ func (m *model) whyStatus() (string, look) {
 	case m.focused() == onCard && q.parked:
 		return fill(s.StepThrough, "enter", m.keys.Show.Help().Key, "space", m.keys.Pause.Help().Key), softLook
 	case m.atDecision():
-		return fill(s.Decided, "outcome", m.w.outcome(w)), standingOf(*q.answer).look()
+		return m.atDecisionStatus(w), standingOf(*q.answer).look()
 	}
 	return "", plainLook
+}
+
+// atDecisionStatus says at the step that decided what is the matter or, where
+// nothing is, that the packet arrived.
+func (m *model) atDecisionStatus(w trace.Walk) string {
+	a, s := *m.inquiry.answer, m.w.m.WhyScreen
+	if a.Reachable {
+		return decidedGlyph + " " + m.w.outcome(w)
+	}
+	atCulprit := a.Culprit != nil && isAt(*a.Culprit, w.Steps[m.player.step])
+	return fill(choose(atCulprit, s.Decided, s.Ended), "title", a.Text(m.w.lang).Title)
 }
 
 // doingNow says what goes on; empty where nothing does.

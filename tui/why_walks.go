@@ -7,26 +7,22 @@ import (
 	"packetwalk/trace/why"
 )
 
-// place of a step among an answer's walks; walk is an ID.
+// decision is a step among an answer's walks; walk is an ID, 0 for none.
 type decision struct{ walk, step int }
 
-// decided finds the step that decided what became of the request: the culprit's
-// own, else the end of the walk that came to a bad one, else what the evidence
-// speaks of last; false where no walk was seen.
+// decided finds the step that decided what became of the request, or at which
+// it ended: the culprit's own, else the end of the walk that came to a bad one,
+// else what the evidence speaks of last; false where no walk was seen.
 func decided(a why.Answer) (decision, bool) {
-	walks := toldWalks(a)
+	walks := spokenOf(a)
 	if len(walks) == 0 {
 		return decision{}, false
 	}
 	if a.Reachable {
 		return decision{walks[0].ID, endOf(walks[0])}, true
 	}
-	if a.Culprit != nil {
-		for _, w := range walks {
-			if i := slices.IndexFunc(w.Steps, func(s trace.Step) bool { return isAt(*a.Culprit, s) }); i >= 0 {
-				return decision{w.ID, i}, true
-			}
-		}
+	if at, ok := atCulprit(a, append(walks, a.Attempt.Walks...)); ok {
+		return at, true
 	}
 	for _, w := range walks {
 		if failed(w.Outcome) {
@@ -39,6 +35,19 @@ func decided(a why.Answer) (decision, bool) {
 		}
 	}
 	return decision{walks[0].ID, endOf(walks[0])}, true
+}
+
+// atCulprit is the first step at which a walk met the culprit.
+func atCulprit(a why.Answer, walks []trace.Walk) (decision, bool) {
+	if a.Culprit == nil {
+		return decision{}, false
+	}
+	for _, w := range walks {
+		if i := slices.IndexFunc(w.Steps, func(s trace.Step) bool { return isAt(*a.Culprit, s) }); i >= 0 {
+			return decision{w.ID, i}, true
+		}
+	}
+	return decision{}, false
 }
 
 // isAt says whether a step is the culprit at work.
@@ -78,23 +87,53 @@ func walkOf(a why.Answer, id int) (trace.Walk, bool) {
 	return trace.Walk{}, false
 }
 
-// toldWalks are the walks that the evidence speaks of, in their order; the
-// first one where it speaks of none.
-func toldWalks(a why.Answer) []trace.Walk {
-	var told, all []trace.Walk
-	for _, w := range a.Attempt.Walks {
-		if len(w.Steps) == 0 {
-			continue
-		}
-		all = append(all, w)
-		if slices.ContainsFunc(a.Evidence, func(f why.Fact) bool { return f.Walk == w.ID }) {
-			told = append(told, w)
+// spokenOf are the walks that the evidence speaks of: the request's, the
+// reply's, and the others in their order; the first one where it speaks of none.
+func spokenOf(a why.Answer) []trace.Walk {
+	var all []trace.Walk
+	add := func(f why.Fact) {
+		w, ok := walkOf(a, f.Walk)
+		if ok && !slices.ContainsFunc(all, func(t trace.Walk) bool { return t.ID == w.ID }) {
+			all = append(all, w)
 		}
 	}
-	if len(told) == 0 {
-		return all[:min(1, len(all))]
+	for _, kind := range []why.FactKind{why.RequestEnded, why.ReplyEnded} {
+		for _, f := range a.Evidence {
+			if f.Kind == kind {
+				add(f)
+			}
+		}
 	}
-	return told
+	for _, f := range a.Evidence {
+		add(f)
+	}
+	if len(all) == 0 {
+		for _, w := range a.Attempt.Walks {
+			if len(w.Steps) > 0 {
+				return []trace.Walk{w}
+			}
+		}
+	}
+	return all
+}
+
+// mostTold is how many walks are told: request, reply, and what refused it.
+const mostTold = 3
+
+// toldWalks are the first of the walks that the evidence speaks of, and the one
+// with the step that decided.
+func toldWalks(a why.Answer) (told []trace.Walk, more int) {
+	all := spokenOf(a)
+	told = all[:min(mostTold, len(all))]
+	at, _ := decided(a)
+	isIt := func(w trace.Walk) bool { return w.ID == at.walk }
+	if w, ok := walkOf(a, at.walk); ok && !slices.ContainsFunc(told, isIt) {
+		told = append(slices.Clone(told[:min(mostTold-1, len(told))]), w)
+		if !slices.ContainsFunc(all, isIt) {
+			all = append(all, w)
+		}
+	}
+	return told, len(all) - len(told)
 }
 
 // stop is a part of a walk in brief: one step that did something to the packet,
