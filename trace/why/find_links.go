@@ -25,7 +25,7 @@ func findLinkDown(c *Case) *Finding {
 				continue
 			}
 			d := decision{node: l.last.Node, query: l.query()}
-			if d.Way = c.Hosts[d.node].Way(d.query); d.Route != nil && d.Route.Type == host.Local {
+			if d.Way = c.Hosts[d.node].Way(d.query); c.Hosts[d.node].Owns(d.query.Dst) {
 				continue
 			}
 			if f := c.downBehind(d); f != nil {
@@ -78,7 +78,7 @@ func (c *Case) backAgain(p host.Port, x crossing) []string {
 // net/ipv4/fib_semantics.c).
 func (c *Case) downBehind(d decision) *Finding {
 	for _, l := range c.Hosts[d.node].Links {
-		if l.Up || !hasAddress(l, d.query.Dst.Is4()) {
+		if l.Up || c.carried(port(d.node, l.Name)) || !hasAddress(l, d.query.Dst.Is4()) {
 			continue
 		}
 		if onLink(l, d.query.Dst) && (d.Route == nil || d.Route.Destination.Bits() < bitsOf(l, d)) {
@@ -89,6 +89,18 @@ func (c *Case) downBehind(d decision) *Finding {
 		}
 	}
 	return nil
+}
+
+// carried says whether a packet of the attempt was seen at an interface.
+func (c *Case) carried(p host.Port) bool {
+	for _, w := range c.Attempt.Walks {
+		for _, s := range w.Steps {
+			if s.Node == p.Node && s.In == p.Interface {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // bitsOf is the length of the interface's network in which the destination lies.

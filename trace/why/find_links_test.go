@@ -136,3 +136,26 @@ func TestMTU(t *testing.T) {
 	big[2].Packet.Flags, big[2].Packet.Length = trace.ACK, 1400
 	expect(t, w.evidence(Stalled, big...), "mtu", "client: eth0")
 }
+
+// The kernel forgets entries that failed; its own error for the packet, or its
+// word on the drop, tell as much.
+func TestNeighborForgotten(t *testing.T) {
+	walk := packet(fromClient, "192.168.23.50:80", "client >eth0")
+	ask := func(walks ...trace.Walk) Evidence {
+		e := docker().evidence(Silent, walks...)
+		e.Question.Target.Addr = netip.MustParseAddrPort("192.168.23.50:80")
+		return e
+	}
+	const culprit = "client: 192.168.23.50 dev eth0 FAILED"
+	expect(t, ask(walk), Unknown, "")
+
+	refusal := packet("192.168.23.1:0", "192.168.23.1:0", "client >lo", "client lo>!")
+	refusal.Packet.Proto, refusal.Packet.ICMPType, refusal.Packet.ICMPCode, refusal.Packet.Embedded = trace.ICMP, 3, 1, &trace.Packet{}
+	expect(t, ask(walk, refusal), "neighbor-silent", culprit)
+	refusal.Packet.ICMPCode = 13 // prohibited, by somebody's rule
+	expect(t, ask(walk, refusal), Unknown, "")
+
+	e := ask(walk)
+	e.Drops = []Drop{{Node: "client", Reason: "NEIGH_FAILED"}}
+	expect(t, e, "neighbor-silent", culprit)
+}

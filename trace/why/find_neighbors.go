@@ -90,8 +90,8 @@ func findNeighborSilent(c *Case) *Finding {
 	if !ok || !c.unheard(x) {
 		return nil
 	}
-	n, _ := c.neighbor(x.from, x.hop)
-	n.State = "failed" // as the kernel says a moment later
+	// The kernel says so a moment later, or said so a moment ago.
+	n := host.Neighbor{Addr: x.hop, Interface: x.from.Interface, State: "failed"}
 	f := &Finding{Culprit: Culprit{Kind: Neighbor, Node: x.from.Node, Text: n.String()}, Values: Values{"hop": x.hop.String(), "dev": x.from.Interface}}
 	f.Fix = c.overAnother(x)
 	if x.to != (host.Port{}) {

@@ -130,10 +130,17 @@ func (c *Case) wayOut(node string, q host.Query, dev string) host.Way {
 	return host.Way{}
 }
 
-// undecided is the routing decision behind which a packet was not seen any more:
+// undecided is lastDecision where the routes of its node were read.
+func (c *Case) undecided() (decision, bool) {
+	d, ok := c.lastDecision()
+	s, looked := c.Hosts[d.node]
+	return d, ok && looked && s.Unseen[host.Routes] == "" && s.Unseen[host.Choices] == ""
+}
+
+// lastDecision is the routing decision behind which a packet was not seen any more:
 // the sender's, where nothing was sent; that of the node in which a packet was
 // lost; or the way back from where the request arrived, where no answer was seen.
-func (c *Case) undecided() (decision, bool) {
+func (c *Case) lastDecision() (decision, bool) {
 	if c.Request == nil {
 		if c.Attempt.Result != Unreachable || c.Question.From == "" {
 			return decision{}, false

@@ -147,8 +147,23 @@ func (c *Case) neighbor(at host.Port, a netip.Addr) (host.Neighbor, bool) {
 	return host.Neighbor{}, false
 }
 
-// unheard says whether a node asked for the hardware address of another in vain.
+// unheard says whether a node asked for the hardware address of another in vain:
+// its table says so or, where the entry is gone again, its own error for the
+// packet, or the kernel's word.
 func (c *Case) unheard(x crossing) bool {
-	n, ok := c.neighbor(x.from, x.hop)
-	return ok && (n.State == "failed" || n.State == "incomplete" || n.State == "probe")
+	switch n, ok := c.neighbor(x.from, x.hop); {
+	case ok && n.MAC == "":
+		return n.State == "failed" || n.State == "incomplete"
+	case ok:
+		return n.State == "failed" || n.State == "probe"
+	}
+	return slices.ContainsFunc(c.Refusals, func(w trace.Walk) bool { return w.Steps[0].Node == x.from.Node && saysNobodyThere(w.Packet) }) ||
+		slices.ContainsFunc(c.Drops, func(d Drop) bool { return d.Node == x.from.Node && d.Reason == "NEIGH_FAILED" })
+}
+
+// saysNobodyThere is host unreachable (RFC 792) or address unreachable (RFC 4443):
+// of a packet that has left POSTROUTING the kernel says so when nobody answers
+// for its next hop (ipv4_link_failure in net/ipv4/route.c).
+func saysNobodyThere(p trace.Packet) bool {
+	return p.Proto == trace.ICMP && p.ICMPType == 3 && p.ICMPCode == 1 || p.Proto == trace.ICMPv6 && p.ICMPType == 1 && p.ICMPCode == 3
 }
