@@ -17,7 +17,8 @@ type conntrackCall struct {
 	family   netlink.InetFamily
 	proto    uint8
 	src, dst netip.Addr
-	port     uint16 // the destination's, of the original direction
+	// sport and dport are those of the original direction.
+	sport, dport uint16
 }
 
 func parseConntrack(args []string) (c conntrackCall, err error) {
@@ -29,6 +30,13 @@ func parseConntrack(args []string) (c conntrackCall, err error) {
 	address := func(to *netip.Addr) func(string) error {
 		return func(v string) (err error) {
 			*to, err = netip.ParseAddr(v)
+			return err
+		}
+	}
+	port := func(to *uint16) func(string) error {
+		return func(v string) error {
+			n, err := strconv.ParseUint(v, 10, 16)
+			*to = uint16(n)
 			return err
 		}
 	}
@@ -54,11 +62,8 @@ func parseConntrack(args []string) (c conntrackCall, err error) {
 		}},
 		{names: []string{"-s", "--src", "--orig-src"}, take: address(&c.src)},
 		{names: []string{"-d", "--dst", "--orig-dst"}, take: address(&c.dst)},
-		{names: []string{"--dport", "--orig-port-dst"}, take: func(v string) error {
-			n, err := strconv.ParseUint(v, 10, 16)
-			c.port = uint16(n)
-			return err
-		}},
+		{names: []string{"--sport", "--orig-port-src"}, take: port(&c.sport)},
+		{names: []string{"--dport", "--orig-port-dst"}, take: port(&c.dport)},
 	})
 	switch {
 	case err != nil:
@@ -124,6 +129,7 @@ func (c conntrackCall) MatchConntrackFlow(f *netlink.ConntrackFlow) bool {
 		got, ok := netip.AddrFromSlice(have)
 		return !want.IsValid() || ok && got.Unmap() == want
 	}
-	return (c.proto == 0 || c.proto == f.Forward.Protocol) && (c.port == 0 || c.port == f.Forward.DstPort) &&
+	return (c.proto == 0 || c.proto == f.Forward.Protocol) &&
+		(c.sport == 0 || c.sport == f.Forward.SrcPort) && (c.dport == 0 || c.dport == f.Forward.DstPort) &&
 		is(c.src, f.Forward.SrcIP) && is(c.dst, f.Forward.DstIP)
 }

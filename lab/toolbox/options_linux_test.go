@@ -51,8 +51,8 @@ func TestCalls(t *testing.T) {
 	if err != nil || !n.udp || !n.listen || n.port != "9" {
 		t.Errorf("nc: %+v, %v", n, err)
 	}
-	k, err := parseConntrack(strings.Fields("-D -p udp --dport 53 -d 192.0.2.1"))
-	if err != nil || k.do != 'D' || k.proto != 17 || k.port != 53 || k.dst.String() != "192.0.2.1" {
+	k, err := parseConntrack(strings.Fields("-D -p udp --sport 5353 --dport 53 -d 192.0.2.1"))
+	if err != nil || k.do != 'D' || k.proto != 17 || k.sport != 5353 || k.dport != 53 || k.dst.String() != "192.0.2.1" {
 		t.Errorf("conntrack: %+v, %v", k, err)
 	}
 	for _, wrong := range []string{"", "-L -F", "-L x", "-D -p sctp", "-D --dport 65536", "-L -f ipx"} {

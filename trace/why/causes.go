@@ -147,6 +147,12 @@ var causes = []Cause{
 		Opens:   Words{En: "The port is published for this sender as well, past what the rule asks for.", Zh: "该端口也对这个发送方发布，不再受这条规则的条件限制。"},
 	},
 	{
+		Name: "nat-not-reached", Find: findNatNotReached, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
+		Title:   Words{En: "The packet never comes to the rule that publishes port {port} of {node}: {table}/{chain} rule {rule}", Zh: "数据包根本到不了发布 {node} 端口 {port} 的规则：{table}/{chain} 第 {rule} 条"},
+		Because: Words{En: "A rule for the port is there and would match, but this one decides before it whether it is asked at all: {text}.", Zh: "有一条针对该端口且能匹配的规则，但是否会查询到它，由排在前面的这条规则决定：{text}。"},
+		Opens:   Words{En: "The port is published for this sender as well, in front of the rule that keeps others away from it.", Zh: "该端口也对这个发送方发布，排在这条把其他流量挡开的规则之前。"},
+	},
+	{
 		Name: "not-published", Find: findNotPublished, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "{node} does not publish port {port}, and nothing listens on it there", Zh: "{node} 没有发布端口 {port}，本机也没有程序监听它"},
 		Because: Words{En: "No rule in the nat table of {node} sends {proto} port {port} on to a container, so the request was for {node} itself.", Zh: "{node} 的 nat 表中没有规则把 {proto} 端口 {port} 转给容器，所以请求就落到了 {node} 自己身上。"},
@@ -172,7 +178,7 @@ var causes = []Cause{
 	},
 	{
 		Name: "input-drop", Find: findInputDrop, Reasons: []string{"NETFILTER_DROP"},
-		Title:   Words{En: "{node} itself lets the packet not in: {table}/{chain}, {text}", Zh: "{node} 自己不让数据包进来：{table}/{chain}，{text}"},
+		Title:   Words{En: "{node} itself does not let the packet in: {table}/{chain}, {text}", Zh: "{node} 自己不让数据包进来：{table}/{chain}，{text}"},
 		Because: Words{En: "The packet is for {node} itself, not for a container behind it, so it goes through INPUT, and not through FORWARD.", Zh: "数据包的目的地就是 {node} 自己，而不是它后面的容器，所以走的是 INPUT 而不是 FORWARD。"},
 		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
 	},

@@ -137,18 +137,23 @@ func (c *Case) letThrough(w *trace.Walk, end trace.Step) Fix {
 	return Fix{Node: end.Node, Commands: o.commands}
 }
 
-// onwards is a packet in PREROUTING as it would come to the next hook, if
-// nothing translated it.
-func (c *Case) onwards(p passage) (passage, bool) {
+// onwards is a packet in PREROUTING as it would come to the next hook, with the
+// destination that the nat table would give it.
+func (c *Case) onwards(p passage) (on passage, ok bool) {
 	if p.Hook != trace.Prerouting {
 		return p, false
+	}
+	if p.CTState != trace.Untracked {
+		p.CTState = trace.New
+		if p.Dst, ok = c.translation(p); !ok {
+			return p, false
+		}
 	}
 	p.Hook = trace.Forward
 	if c.Hosts[p.Node].Owns(p.Dst.Addr()) {
 		p.Hook = trace.Input
 		return p, true
 	}
-	p.CTState = trace.New
 	p.Out = c.wayTo(p.Node, p.Dst.Addr())
 	return p, p.Out != ""
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"packetwalk/trace"
+	"packetwalk/trace/host"
 	"packetwalk/trace/passed"
 	"packetwalk/trace/ruleset"
 )
@@ -109,11 +110,11 @@ func optionOf(match []string, name string) string {
 // untranslated, where no socket takes it: the step is the first there, where a
 // translation would have had to happen.
 func (c *Case) unpublished() (at passage, ok bool) {
-	if c.Request == nil {
+	if c.Request == nil || !c.Request.Packet.HasPorts() {
 		return passage{}, false
 	}
 	last := c.Request.Steps[len(c.Request.Steps)-1]
-	if last.Hook != trace.Input || !same(last.Dst, c.asked()) || c.takes(last) {
+	if last.Hook != trace.Input || !same(last.Dst, c.asked()) || !c.knowsSockets(last.Node) || c.takes(last) {
 		return passage{}, false
 	}
 	i := slices.IndexFunc(c.Request.Steps, func(s trace.Step) bool { return s.Node == last.Node })
@@ -177,6 +178,45 @@ func findPublishedOtherAddress(c *Case) *Finding {
 // for another reason: its interface, its sender.
 func findNatPassedOver(c *Case) *Finding {
 	return c.published(func(m missed) bool { return len(m.Failed) > 0 && !m.failedFor("-d") && !m.failedFor("-p") })
+}
+
+// findNatNotReached is a DNAT rule that the packet would have matched and never
+// came to.
+func findNatNotReached(c *Case) *Finding {
+	at, ok := c.unpublished()
+	if !ok || at.CTState == trace.Untracked {
+		return nil
+	}
+	for _, m := range c.missedBy(at) {
+		if len(m.Failed) == 0 && len(m.Unknown) == 0 {
+			return c.turnedAway(at, m)
+		}
+	}
+	return nil
+}
+
+// turnedAway is a rule because of which a packet never came to the one that
+// publishes its port: one that sent it back before, or the jump that it missed.
+func (c *Case) turnedAway(at passage, to missed) *Finding {
+	f := &Finding{}
+	for _, s := range c.Request.Steps {
+		if s.Node == at.Node && s.Table == trace.NAT && s.Hook == at.Hook && s.Rule > 0 && (s.Verdict == trace.Return || s.Verdict == trace.Accept) {
+			f.Culprit = culpritOf(s)
+		}
+	}
+	jumps := c.natRules(at.Node, at.Hook, func(target string) bool { return target == to.chain })
+	for _, j := range jumps {
+		if failed := c.compare(at, j.Match).Failed; f.Culprit.Kind == "" && j.variant == to.variant && len(failed) > 0 {
+			f.Culprit = j.culprit()
+		}
+	}
+	dst, ok := to.to(at.Dst)
+	if f.Culprit.Kind == "" || !ok {
+		return nil
+	}
+	f.Facts = append(f.Facts, ruleFact(trace.Step{Node: to.node, Table: trace.NAT, Chain: to.chain, Rule: to.number, Text: to.Text}))
+	f.Fix = c.publish(at, to.variant, dst)
+	return f
 }
 
 // published is a rule that would have published the port if one thing had been otherwise.
@@ -248,7 +288,8 @@ func (c *Case) publish(at passage, v trace.Variant, to netip.AddrPort) Fix {
 // this one on, and nothing on the machine itself listens.
 func findNotPublished(c *Case) *Finding {
 	at, ok := c.unpublished()
-	if !ok || at.Node == c.Question.From || len(c.missedBy(at)) > 0 || !c.publishes(at.Node) {
+	onPort := func(s host.Socket) bool { return s.Local.Port() == at.Dst.Port() }
+	if !ok || at.Node == c.Question.From || len(c.missedBy(at)) > 0 || !c.publishes(at.Node) || slices.ContainsFunc(c.Sockets(at.Node), onPort) {
 		return nil
 	}
 	v := c.natVariant(at.Node)
@@ -300,7 +341,7 @@ func (s service) String() string { return s.text + " " + s.at.String() }
 // behind are the services of the nodes on a node's bridges, by node and port.
 func (c *Case) behind(node string) []service {
 	var all []service
-	for _, other := range sortedKeys(c.Hosts) {
+	for _, other := range c.nodes() {
 		if other == node || other == c.Question.From {
 			continue
 		}
@@ -343,7 +384,7 @@ func findWrongContainerPort(c *Case) *Finding {
 	r, found := c.ruleOf(t)
 	last := c.Request.Steps[len(c.Request.Steps)-1]
 	at := c.Owner(last.Dst.Addr())
-	if !ok || !found || at == "" || c.listens(at, last.Dst) || !c.refusedAt(at) && !c.closedBehind(last) {
+	if !ok || !found || at == "" || !c.knowsSockets(at) || c.listens(at, last.Dst) || !c.refusedAt(at) && !c.closedBehind(last) {
 		return nil
 	}
 	ports := c.otherPorts(at, last.Dst.Addr())

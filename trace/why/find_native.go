@@ -250,13 +250,10 @@ func (c *Case) gapsBehind(p passage) []gap {
 // neighborsOf are the interfaces of other nodes on the segment of an interface
 // that have addresses, of those the ones that the packet can go on by.
 func (c *Case) neighborsOf(node, out string) []host.Port {
-	segments := host.Segments(c.Hosts)
-	here, ok := segments[host.Port{Node: node, Interface: out}]
 	var all []host.Port
-	for _, other := range sortedKeys(c.Hosts) {
+	for _, other := range c.nodes() {
 		for _, l := range c.Hosts[other].Links {
-			at := host.Port{Node: other, Interface: l.Name}
-			if n, there := segments[at]; ok && there && n == here && other != node && len(l.Addresses) > 0 {
+			if at := port(other, l.Name); other != node && len(l.Addresses) > 0 && c.hears(port(node, out), at) {
 				all = append(all, at)
 			}
 		}

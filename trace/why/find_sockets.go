@@ -3,7 +3,6 @@ package why
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,6 +16,12 @@ func (c *Case) takes(at trace.Step) bool {
 	return slices.ContainsFunc(c.Sockets(at.Node), func(s host.Socket) bool {
 		return s.Takes(s.Proto, at.Dst) && (s.Interface == "" || s.Interface == at.In)
 	})
+}
+
+// knowsSockets says whether the sockets of a node could be read.
+func (c *Case) knowsSockets(node string) bool {
+	s, ok := c.Hosts[node]
+	return ok && s.Unseen[host.Sockets] == ""
 }
 
 // listens says whether a node has a socket for an address.
@@ -37,7 +42,7 @@ func (c *Case) refusedAt(node string) bool {
 // untaken is a request that arrived where no socket takes it in, and was refused.
 func (c *Case) untaken() (at trace.Step, ok bool) {
 	at, ok = c.Arrived()
-	return at, ok && c.refusedAt(at.Node) && !c.takes(at)
+	return at, ok && c.refusedAt(at.Node) && c.knowsSockets(at.Node) && !c.takes(at)
 }
 
 // onPort is a socket of the right port that does not take the request.
@@ -166,5 +171,3 @@ func joinPorts(ports []uint16) string {
 	}
 	return strings.Join(words, ", ")
 }
-
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -20,7 +20,7 @@ func (c *Case) wayTo(node string, to netip.Addr) string {
 // empty where there is none.
 func (c *Case) connected(node string, a netip.Addr) string {
 	for _, l := range c.Hosts[node].Links {
-		if slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Masked().Contains(a.WithZone("")) && !p.IsSingleIP() }) {
+		if onLink(l, a.WithZone("")) {
 			return l.Name
 		}
 	}
