@@ -93,8 +93,6 @@ type fault struct {
 	setup    [][2]string
 	protocol lab.Protocol
 	to       string
-	// late says that the kernel takes some seconds to give the packet up.
-	late bool
 	// The kernel's word. Where it gives no reason, function is where it dropped it.
 	reason, function, node, device string
 }
@@ -113,8 +111,8 @@ var faults = []fault{
 		reason: "NO_SOCKET", function: "__udp4_lib_rcv", node: "server", device: "eth0",
 	},
 	{
-		name: "a rule of the router", setup: [][2]string{{"router", "iptables -A FORWARD -p tcp --dport 80 -j DROP"}},
-		protocol: lab.TCPEcho, to: "10.0.2.2:80", reason: "NETFILTER_DROP", node: "router", device: "c0",
+		name: "a rule of the router", setup: [][2]string{{"router", "iptables -A FORWARD -p udp --dport 53 -j DROP"}},
+		protocol: lab.UDPEcho, to: "10.0.2.2:53", reason: "NETFILTER_DROP", node: "router", device: "c0",
 	},
 	{
 		name: "a rule that rejects", setup: [][2]string{{"router", "iptables -A FORWARD -p tcp --dport 80 -j REJECT"}},
@@ -175,7 +173,7 @@ var faults = []fault{
 		protocol: lab.UDPEcho, to: "10.0.2.2:53", reason: "IP_INHDR", function: "ip_forward", node: "router", device: "c0",
 	},
 	{
-		name: "nobody has the address", protocol: lab.UDPEcho, to: "10.0.2.99:53", late: true,
+		name: "nobody has the address", protocol: lab.UDPEcho, to: "10.0.2.99:53",
 		reason: "NEIGH_FAILED", function: "neigh_invalidate", node: "router", device: "s0",
 	},
 }
@@ -218,7 +216,7 @@ func (f fault) try(t *testing.T, w *dropped.Watcher, l *lab.Lab, port uint16) {
 	for _, to := range []string{"10.0.2.2:54", "127.0.0.1:53"} {
 		flows = append(flows, dropped.Flow{Proto: flow.Proto, Src: flow.Src, Dst: netip.MustParseAddrPort(to)})
 	}
-	events := await(t, w, begin, flows, f.late)
+	events := await(t, w, begin, flows)
 	for _, e := range events {
 		if got := nodeOf(t, l, e); e.Reason != f.reason && !(e.Vague() && old(t)) || got != f.node || e.Interface != f.device {
 			t.Errorf("%q in %s at %s of %s; want %q at %s of %s", e.Reason, e.Location, e.Interface, got, f.reason, f.device, f.node)
@@ -232,10 +230,15 @@ func (f fault) try(t *testing.T, w *dropped.Watcher, l *lab.Lab, port uint16) {
 	}
 }
 
-// ask sends a request that needs no answer, and gives its addresses.
+// ask sends a request, and gives its addresses. With TCP it is one that is
+// refused; of the others none is waited for.
 func ask(t *testing.T, l *lab.Lab, c lab.Client) dropped.Flow {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	wait := 100 * time.Millisecond
+	if c.Protocol == lab.TCPEcho {
+		wait = 10 * time.Second // whoever has given up drops what comes back
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
 	defer cancel()
 	_, _ = lab.Request(ctx, l.Node("client"), c) // most of the requests fail, each in its own way
 	return flowOf(c)
@@ -259,9 +262,9 @@ func flowOf(c lab.Client) dropped.Flow {
 	return f
 }
 
-// await gives the drops of the flows. The kernel has dropped a packet when the
-// request is over, except where it was waiting for an address.
-func await(t *testing.T, w *dropped.Watcher, begin time.Time, flows []dropped.Flow, late bool) []dropped.Event {
+// await gives the drops of the flows. A packet that waits for an address is given
+// up after three seconds.
+func await(t *testing.T, w *dropped.Watcher, begin time.Time, flows []dropped.Flow) []dropped.Event {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		all, whole := w.Since(begin)
@@ -271,7 +274,7 @@ func await(t *testing.T, w *dropped.Watcher, begin time.Time, flows []dropped.Fl
 			t.Fatal("something is missing")
 		case len(events) > 0:
 			return events
-		case !late || time.Now().After(deadline):
+		case time.Now().After(deadline):
 			t.Fatalf("the kernel has dropped no packet of %v; it has dropped %+v", flows, all)
 		}
 	}
@@ -330,7 +333,7 @@ func TestTooBig(t *testing.T) {
 		_, err = c.Write(make([]byte, 1400))
 		return errors.Join(err, c.Close())
 	}))
-	for _, e := range await(t, w, begin, []dropped.Flow{{Proto: trace.UDP, Src: from, Dst: to}}, false) {
+	for _, e := range await(t, w, begin, []dropped.Flow{{Proto: trace.UDP, Src: from, Dst: to}}) {
 		if e.Reason != "PKT_TOO_BIG" && !(e.Vague() && old(t)) || e.Packet.Length != 1428 || nodeOf(t, l, e) != "router" {
 			t.Errorf("%+v", e)
 		}

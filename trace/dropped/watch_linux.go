@@ -70,12 +70,8 @@ func (w *Watcher) open() (err error) {
 	if w.losses, err = newMap(&ebpf.MapSpec{Name: "losses", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}); err != nil {
 		return refused(err)
 	}
-	types, err := btf.LoadKernelSpec()
-	if err != nil {
-		return &Unavailable{Missing: "this kernel does not describe its types (CONFIG_DEBUG_INFO_BTF)", Err: err}
-	}
-	if w.layout, err = readLayout(types); err != nil {
-		return &Unavailable{Missing: "this kernel's types are not as expected", Err: err}
+	if w.layout, err = kernelLayout(); err != nil {
+		return err
 	}
 	p, err := w.load()
 	if err != nil {
@@ -90,6 +86,20 @@ func (w *Watcher) open() (err error) {
 	}
 	return nil
 }
+
+// kernelLayout is that of the running kernel. Reading it takes a tenth of a
+// second, and it does not change.
+var kernelLayout = sync.OnceValues(func() (layout, error) {
+	types, err := btf.LoadKernelSpec()
+	if err != nil {
+		return layout{}, &Unavailable{Missing: "this kernel does not describe its types (CONFIG_DEBUG_INFO_BTF)", Err: err}
+	}
+	l, err := readLayout(types)
+	if err != nil {
+		return layout{}, &Unavailable{Missing: "this kernel's types are not as expected", Err: err}
+	}
+	return l, nil
+})
 
 func (w *Watcher) load() (*ebpf.Program, error) {
 	return ebpf.NewProgram(&ebpf.ProgramSpec{
