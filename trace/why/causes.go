@@ -203,7 +203,7 @@ var causes = []Cause{
 		Because: Words{En: "The request came for {dst}. IPv4 and IPv6 are two addresses to a server: have it ({process}) listen on both, or ask by the other.", Zh: "请求发往 {dst}。对服务器来说 IPv4 和 IPv6 是两个不同的地址：请让它（{process}）同时监听两者，或者改用另一个地址族访问。"},
 	},
 	{
-		Name: "backlog-full", Find: findBacklogFull, Reasons: []string{"LISTEN_OVERFLOW", "SOCKET_BACKLOG"},
+		Name: "backlog-full", Find: findBacklogFull, Reasons: []string{"TCP_LISTEN_OVERFLOW", "SOCKET_BACKLOG"},
 		Title:   Words{En: "The server on {dst} in {at} accepts no connections: {queued} wait, and no more than {limit} may", Zh: "{at} 中 {dst} 上的服务器不再接受连接：已有 {queued} 个在等待，上限是 {limit}"},
 		Because: Words{En: "The socket is there, but its program ({process}) does not take connections off the queue, so the kernel discards further requests. The program hangs or is too slow.", Zh: "套接字在，但它的程序（{process}）没有从队列中取走连接，于是内核丢弃后来的请求。程序卡住了，或者太慢。"},
 	},
@@ -286,7 +286,7 @@ var causes = []Cause{
 		Opens:   Words{En: "{node} can send to this one address; a default route would open the way to all.", Zh: "{node} 只能向这一个地址发送；默认路由则会打开通往所有地址的路。"},
 	},
 	{
-		Name: "forwarding-off", Find: findForwardingOff, Reasons: []string{"IP_INADDRERRORS", "IP_FORWARDING_DISABLED"},
+		Name: "forwarding-off", Find: findForwardingOff, Reasons: []string{"IP_INADDRERRORS"},
 		Title:   Words{En: "{node} does not forward packets: {text}", Zh: "{node} 不转发数据包：{text}"},
 		Because: Words{En: "The packet came in by {in} for {to}, which is no address of {node} itself. It would have to go on by {out}, and is dropped.", Zh: "数据包从 {in} 进来，目的地 {to} 不是 {node} 自己的地址。它本应经 {out} 继续前行，却被丢弃了。"},
 		Opens:   Words{En: "{node} becomes a router between all its interfaces, as far as the rules of FORWARD allow.", Zh: "{node} 将在其所有接口之间充当路由器，只受 FORWARD 规则的限制。"},
@@ -298,13 +298,13 @@ var causes = []Cause{
 		Opens:   Words{En: "With 2, packets with any source for which there is a route are taken from {in}, forged ones included; with a route back the filter stays as it is.", Zh: "设为 2 后，只要源地址有路由，从 {in} 进来的数据包都会被接受，包括伪造的；若添加返回路由，则过滤保持不变。"},
 	},
 	{
-		Name: "routing-loop", Find: findRoutingLoop, Reasons: []string{"IP_INHDR", "TTL_EXPIRED"},
+		Name: "routing-loop", Find: findRoutingLoop, Reasons: []string{"IP_INHDR"},
 		Title:   Words{En: "The packet to {to} goes round in a loop through {node}", Zh: "发往 {to} 的数据包经过 {node} 形成了路由环路"},
 		Because: Words{En: "{node} sends it by {text}, and it comes back, until its TTL is used up.", Zh: "{node} 按 {text} 把它发出，它又会回来，直到 TTL 耗尽。"},
 		Opens:   Words{En: "Only this one address gets a route of its own.", Zh: "只有这一个地址得到专门的路由。"},
 	},
 	{
-		Name: "ttl-expired", Find: findTTLExpired, Reasons: []string{"IP_INHDR", "TTL_EXPIRED"},
+		Name: "ttl-expired", Find: findTTLExpired, Reasons: []string{"IP_INHDR"},
 		Title:   Words{En: "The packet's TTL is used up in {at}", Zh: "数据包的 TTL 在 {at} 耗尽"},
 		Because: Words{En: "{text} gives the packet a TTL that is too small for its way, and a router drops what it would have to send on with 0.", Zh: "{text} 使数据包的 TTL 不足以走完全程；路由器会丢弃 TTL 减到 0 的数据包。"},
 		Opens:   Words{En: "Everything that it applied to keeps a larger TTL, and so gets further.", Zh: "凡受其影响的数据包都会保持较大的 TTL，因而走得更远。"},
@@ -328,13 +328,13 @@ var causes = []Cause{
 		Opens:   Words{En: "{other} gets connected with everything on {bridge}.", Zh: "{other} 将与 {bridge} 上的一切相连。"},
 	},
 	{
-		Name: "port-isolated", Find: findPortIsolated, Reasons: []string{"BRIDGE_ISOLATED"},
+		Name: "port-isolated", Find: findPortIsolated,
 		Title:   Words{En: "The ports {other} and {text} of the bridge {bridge} in {node} are isolated from each other", Zh: "{node} 网桥 {bridge} 的端口 {other} 与 {text} 相互隔离"},
 		Because: Words{En: "A bridge delivers nothing between two isolated ports, only between an isolated one and the others.", Zh: "网桥不在两个隔离端口之间传送任何数据帧，只在隔离端口与其他端口之间传送。"},
 		Opens:   Words{En: "{text} can speak with all isolated ports, not only with {other}.", Zh: "{text} 可以与所有隔离端口通信，而不仅仅是 {other}。"},
 	},
 	{
-		Name: "port-blocked", Find: findPortBlocked, Reasons: []string{"BRIDGE_INGRESS_STP_STATE", "BRIDGE_NON_FORWARDING_STATE"},
+		Name: "port-blocked", Find: findPortBlocked, Reasons: []string{"BRIDGE_INGRESS_STP_STATE"},
 		Title:   Words{En: "The port {text} of the bridge {bridge} in {node} does not forward: it is {state}", Zh: "{node} 网桥 {bridge} 的端口 {text} 不转发：状态为 {state}"},
 		Because: Words{En: "A bridge takes no data from a port in this state and sends none to it. Somebody, or the spanning tree protocol, put it there.", Zh: "处于该状态的端口既不收也不发数据帧。这是人为设置，或由生成树协议决定的。"},
 		Opens:   Words{En: "If the port was blocked to break a loop of bridges, the loop is back.", Zh: "如果阻塞该端口是为了断开网桥环路，环路将会重现。"},
