@@ -192,3 +192,21 @@ func situations(t *testing.T, m *model, f *fakeSession, look func(what string)) 
 	look("help")
 	do(m, f, "?", "m")
 }
+
+// hostileSteps are texts, commands and answers that are long, wide, or want to
+// take the terminal over.
+func hostileSteps() []scenarios.Step {
+	long := strings.Repeat("数据包经过主机的nat表，（目的地址）改写为“172.17.0.2:80”。", 6)
+	word := strings.Repeat("x", 200)
+	return []scenarios.Step{{
+		Title: both(strings.Repeat("A very long title ", 20), strings.Repeat("很长的标题", 40)),
+		Text: both("# "+long+"\n\n- "+word+"\n  1. nested "+long+"\n     - `"+word+"`\n\n> "+long+"\n\n"+
+			"|a|"+long+"|c|d|e|f|g|h|i|j|k|l|m|n|\n|-|-|-|-|-|-|-|-|-|-|-|-|-|-|\n|"+word+"|b|c|d|e|f|g|h|i|j|k|l|m|n|\n\n"+
+			"|什么|之前|\n|-|-|\n|"+long+"|"+word+"|\n\n    "+word+"\n\n<b>raw</b> \x1b[31mred\x1b[0m\u202e back\\\nbreak <https://example.org/"+word+">",
+			long+"\n\n"+long),
+		Run:  []scenarios.Command{{Node: "host", Text: "iptables " + word + " \x1b[2J"}, {Node: "a-node-with-a-very-long-name-that-leaves-little-room", Text: long}},
+		Ask:  &scenarios.Question{Text: both(long, long), Choices: []scenarios.Choice{{Text: both(word, word), Why: both(long, long)}, {Text: both(long, long), Right: true, Why: both(word, word)}, {}}},
+		Send: []string{"get"}, After: both(long, long),
+		Goal: &scenarios.Goal{Text: both(long, long), Hints: []scenarios.Text{both(word, word), both("a\n\nb\n\n    c", "甲\n\n乙")}, Solution: []scenarios.Command{{Node: "host", Text: word}}},
+	}}
+}

@@ -49,25 +49,6 @@ func TestPicker(t *testing.T) {
 	}
 }
 
-func TestPickerFillsTheScreen(t *testing.T) {
-	for _, lang := range []string{"en", "zh"} {
-		for _, size := range []struct{ w, h int }{{80, 24}, {97, 31}, {120, 36}, {300, 90}} {
-			p := newTestPicker(lang, size.w, size.h)
-			p.items = append(p.items, Item{Name: strings.Repeat("long-name-", 12), Title: strings.Repeat("长标题", 60), Summary: strings.Repeat("summary 摘要 ", 200)}, Item{})
-			for range p.items {
-				g := p.draw()
-				if g.clipped > 0 || g.overlapped > 0 {
-					t.Fatalf("%s %dx%d at %d: %d clipped, %d overlapped\n%s", lang, size.w, size.h, p.cursor, g.clipped, g.overlapped, ansi.Strip(p.frame()))
-				}
-				if !strings.Contains(ansi.Strip(p.frame()), matchGlyph+" ") {
-					t.Errorf("%s %dx%d: the cursor at %d cannot be seen", lang, size.w, size.h, p.cursor)
-				}
-				p.press(keyOf("down"))
-			}
-		}
-	}
-}
-
 func TestPickerChooses(t *testing.T) {
 	p := newTestPicker("en", 80, 24)
 	for _, k := range []string{"up", "pgdown", "pgup", "down", "down", "up"} {

@@ -36,15 +36,17 @@ func wrap(s string, w, hang int) []string {
 	}
 	var lines []string
 	indent, line := "", ""
+	used := 0 // cells of line
 	for _, a := range atoms(s) {
+		long := width(a.text)
 		for {
-			glued := line + a.text
+			blank := ""
 			if a.spaced && line != "" {
-				glued = line + " " + a.text
+				blank = " "
 			}
-			room := w - width(indent)
-			if width(glued) <= room {
-				line = glued
+			room := w - len(indent)
+			if used+len(blank)+long <= room {
+				line, used = line+blank+a.text, used+len(blank)+long
 				break
 			}
 			if line == "" { // longer than a line: break it anywhere
@@ -53,9 +55,10 @@ func wrap(s string, w, hang int) []string {
 					line, _ = ansi.FirstGraphemeCluster(a.text, ansi.GraphemeWidth)
 				}
 				a.text, a.spaced = a.text[len(line):], false
+				long = width(a.text)
 			}
 			lines = append(lines, indent+line)
-			indent, line = strings.Repeat(" ", hang), ""
+			indent, line, used = strings.Repeat(" ", hang), "", 0
 			if a.text == "" {
 				break
 			}

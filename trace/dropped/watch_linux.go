@@ -3,6 +3,7 @@ package dropped
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -100,6 +101,13 @@ var kernelLayout = sync.OnceValues(func() (layout, error) {
 	}
 	return l, nil
 })
+
+// Reasons are the names that this kernel has for its reasons, as Event.Reason
+// has them; empty where it gives none. It takes no privileges.
+func Reasons() ([]string, error) {
+	l, err := kernelLayout()
+	return slices.Sorted(maps.Values(l.reasons)), err
+}
 
 func (w *Watcher) load() (*ebpf.Program, error) {
 	return ebpf.NewProgram(&ebpf.ProgramSpec{

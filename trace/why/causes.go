@@ -216,7 +216,7 @@ var causes = []Cause{
 		Because: Words{En: "The request came for {dst}. IPv4 and IPv6 are two addresses to a server: have it ({process}) listen on both, or ask by the other.", Zh: "请求发往 {dst}。对服务器来说 IPv4 和 IPv6 是两个不同的地址：请让它（{process}）同时监听两者，或者改用另一个地址族访问。"},
 	},
 	{
-		Name: "backlog-full", Find: findBacklogFull, Reasons: []string{"LISTEN_OVERFLOW", "SOCKET_BACKLOG"},
+		Name: "backlog-full", Find: findBacklogFull, Reasons: []string{"TCP_LISTEN_OVERFLOW", "SOCKET_BACKLOG"},
 		Title:   Words{En: "The server on {dst} in {at} accepts no connections: {queued} wait, and no more than {limit} may", Zh: "{at} 中 {dst} 上的服务器不再接受连接：已有 {queued} 个在等待，上限是 {limit}"},
 		Because: Words{En: "The socket is there, but its program ({process}) does not take connections off the queue, so the kernel discards further requests. The program hangs or is too slow.", Zh: "套接字在，但它的程序（{process}）没有从队列中取走连接，于是内核丢弃后来的请求。程序卡住了，或者太慢。"},
 	},
@@ -341,7 +341,7 @@ var causes = []Cause{
 		Opens:   Words{En: "{text} can speak with all isolated ports, not only with {other}.", Zh: "{text} 可以与所有隔离端口通信，而不仅仅是 {other}。"},
 	},
 	{
-		Name: "port-blocked", Find: findPortBlocked, Reasons: []string{"NEIGH_FAILED"},
+		Name: "port-blocked", Find: findPortBlocked, Reasons: []string{"NEIGH_FAILED", "BRIDGE_INGRESS_STP_STATE"},
 		Title:   Words{En: "The port {text} of the bridge {bridge} in {node} does not forward: it is {state}", Zh: "{node} 网桥 {bridge} 的端口 {text} 不转发：状态为 {state}"},
 		Because: Words{En: "A bridge takes no data from a port in this state and sends none to it. Somebody, or the spanning tree protocol, put it there.", Zh: "处于该状态的端口既不收也不发数据帧。这是人为设置，或由生成树协议决定的。"},
 		Opens:   Words{En: "If the port was blocked to break a loop of bridges, the loop is back.", Zh: "如果阻塞该端口是为了断开网桥环路，环路将会重现。"},

@@ -26,8 +26,9 @@ const (
 	grace = 200 * time.Millisecond
 )
 
-// attempt sends the request, and waits until its packets have come to their ends.
-func (q *Inquiry) attempt(ctx context.Context, from Place, question why.Question, first int) (why.Attempt, error) {
+// attempt sends the request, and waits until its packets have come to their
+// ends. It notes when the request was over.
+func (q *Inquiry) attempt(ctx context.Context, from Place, question why.Question, first int, when *span) (why.Attempt, error) {
 	wait := q.scene.Wait
 	if wait == 0 {
 		wait = DefaultWait
@@ -43,6 +44,7 @@ func (q *Inquiry) attempt(ctx context.Context, from Place, question why.Question
 		ended(errEnded)
 	}()
 	r, err := lab.Request(giveUp, from, client(question))
+	when.over = time.Now()
 	ended(nil)
 	<-watching
 	if ctx.Err() != nil {

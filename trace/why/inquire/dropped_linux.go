@@ -1,34 +1,43 @@
 package inquire
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
-	"packetwalk/trace"
 	"packetwalk/trace/dropped"
 	"packetwalk/trace/why"
 )
 
-// dropped is the kernel's own word on the packets of walks since a time, in the
-// order in which it was given, each thing that it says once. There is none where
-// the kernel cannot be asked.
-func (q *Inquiry) dropped(walks []trace.Walk, since time.Time) ([]why.Drop, error) {
-	if q.drops == nil || len(walks) == 0 {
+// span is the time of an attempt. A zero over says that it is not known when its
+// sender gave up.
+type span struct{ begin, over time.Time }
+
+// dropped is the kernel's own word on the packets of an attempt, in the order in
+// which it was given, each thing that it says once. There is none where the
+// kernel cannot be asked.
+func (q *Inquiry) dropped(a why.Attempt, when span) ([]why.Drop, error) {
+	if q.drops == nil || len(a.Walks) == 0 {
 		return nil, nil
 	}
 	names, err := q.namespaces()
 	if err != nil {
 		return nil, err
 	}
-	events, _ := q.drops.Since(since) // what is missing would only have confirmed the rest
+	events, _ := q.drops.Since(when.begin) // what is missing would only have confirmed the rest
 	var drops []why.Drop
-	for _, e := range dropped.Of(events, dropped.Flows(walks)) {
+	for _, e := range dropped.Of(events, dropped.Flows(a.Walks)) {
 		d := why.Drop{Node: names[e.Namespace], Reason: e.Reason, Location: e.Location}
-		if !e.Vague() && !slices.Contains(drops, d) {
+		if !e.Vague() && !tooLate(e, a.Local, when.over) && !slices.Contains(drops, d) {
 			drops = append(drops, d)
 		}
 	}
 	return drops, nil
+}
+
+// tooLate says whether an answer found no socket because its receiver had given up.
+func tooLate(e dropped.Event, local netip.AddrPort, over time.Time) bool {
+	return e.Reason == "NO_SOCKET" && e.Packet.Dst == local && !over.IsZero() && e.Time.After(over)
 }
 
 // namespaces are the names of the places by the numbers of their namespaces.

@@ -169,16 +169,16 @@ func (q *Inquiry) Ask(ctx context.Context, question why.Question) (why.Evidence,
 		return why.Evidence{}, err
 	}
 	q.trace.Rewire(wiring(before))
-	begin, first := time.Now(), q.book.Next()
-	attempt, err := q.attempt(ctx, from, question, first)
+	when, first := span{begin: time.Now()}, q.book.Next()
+	attempt, err := q.attempt(ctx, from, question, first, &when)
 	if err != nil {
 		return why.Evidence{}, err
 	}
-	return q.evidence(ctx, question, attempt, begin)
+	return q.evidence(ctx, question, attempt, when)
 }
 
-// evidence looks at the hosts behind an attempt that was made at or after a time.
-func (q *Inquiry) evidence(ctx context.Context, question why.Question, attempt why.Attempt, begin time.Time) (why.Evidence, error) {
+// evidence looks at the hosts behind an attempt.
+func (q *Inquiry) evidence(ctx context.Context, question why.Question, attempt why.Attempt, when span) (why.Evidence, error) {
 	e := why.Evidence{
 		Question: question, Attempt: attempt, Rules: q.trace.Variants(q.scene.Family), Default: q.variants,
 		Published: q.scene.Published, Kinds: map[string]string{}, Names: map[netip.Addr]string{}, Lost: q.trace.Lost(),
@@ -195,7 +195,7 @@ func (q *Inquiry) evidence(ctx context.Context, question why.Question, attempt w
 		e.Kinds[p.Name] = p.Kind
 	}
 	var err error
-	if e.Drops, err = q.dropped(attempt.Walks, begin); err != nil {
+	if e.Drops, err = q.dropped(attempt, when); err != nil {
 		return e, err
 	}
 	e.Hosts, err = Look(ctx, q.scene.Places, slices.Compact(about))

@@ -40,7 +40,7 @@ func (q *Inquiry) Watch(ctx context.Context, question why.Question) (why.Evidenc
 	}
 	a := why.Attempt{Local: opening.Packet.Src, Walks: flow()}
 	a.Result = brought(a.Walks)
-	return q.evidence(ctx, question, a, begin)
+	return q.evidence(ctx, question, a, span{begin: begin})
 }
 
 // calmAfter is how long the packets behind an answer that was seen are waited for.
