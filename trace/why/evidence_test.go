@@ -45,13 +45,13 @@ func dockerHost(t *testing.T, tables ...string) Evidence {
 		Rules:    map[string]Variants{"host": {trace.NFTables: rules(t, tables...)}},
 		Default:  map[string]trace.Variant{"host": trace.NFTables},
 		Hosts: map[string]host.State{
-			"client": {Node: "client", Links: []host.Link{{Name: "eth0", Kind: "veth", Addresses: prefixes("192.168.23.1/24")}}},
+			"client": {Node: "client", Links: []host.Link{{Name: "eth0", Kind: "veth", Up: true, Carrier: true, Addresses: prefixes("192.168.23.1/24")}}},
 			"host": {Node: "host", Links: []host.Link{
-				{Name: "ens33", Kind: "veth", Addresses: prefixes("192.168.23.149/24")},
-				{Name: "docker0", Kind: "bridge", Addresses: prefixes("172.17.0.1/16")},
+				{Name: "ens33", Kind: "veth", Up: true, Carrier: true, Addresses: prefixes("192.168.23.149/24")},
+				{Name: "docker0", Kind: "bridge", Up: true, Carrier: true, Addresses: prefixes("172.17.0.1/16")},
 			}},
 			"web": {
-				Node: "web", Links: []host.Link{{Name: "eth0", Kind: "veth", Addresses: prefixes("172.17.0.2/16")}},
+				Node: "web", Links: []host.Link{{Name: "eth0", Kind: "veth", Up: true, Carrier: true, Addresses: prefixes("172.17.0.2/16")}},
 				Sockets: []host.Socket{{Proto: trace.TCP, Local: at("0.0.0.0:80")}},
 			},
 		},

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -255,5 +256,107 @@ func TestCausesAreWhole(t *testing.T) {
 			t.Errorf("%s is there twice", c.Name)
 		}
 		names = append(names, c.Name)
+	}
+}
+
+// TestNatNotReached finds what keeps a packet from a rule that it would match.
+func TestNatNotReached(t *testing.T) {
+	const dnat = "-A DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
+	for name, test := range map[string]struct {
+		jump, before string
+		met          trace.Step
+		want         string
+	}{
+		"a jump that it missed": {"-A PREROUTING -i lo -j DOCKER", "", trace.Step{}, "-A PREROUTING -i lo -j DOCKER"},
+		"a return before it": {
+			"-A PREROUTING -j DOCKER", "-A DOCKER -i ens33 -j RETURN",
+			trace.Step{Chain: "DOCKER", Rule: 1, Verdict: trace.Return, Text: "-A DOCKER -i ens33 -j RETURN"}, "-A DOCKER -i ens33 -j RETURN",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := dockerHost(t, table("nat", ":PREROUTING ACCEPT", ":DOCKER -", test.jump, test.before, dnat))
+			e.Attempt.Result = Refused
+			steps := []trace.Step{leaving(), on(trace.Prerouting, trace.NAT, hostAddr)}
+			if test.met.Rule > 0 {
+				s := on(trace.Prerouting, trace.NAT, hostAddr)
+				s.Chain, s.Rule, s.Verdict, s.Text, s.Policy = test.met.Chain, test.met.Rule, test.met.Verdict, test.met.Text, false
+				steps = append(steps, s)
+			}
+			e.Attempt.Walks = []trace.Walk{syn(trace.Delivered, append(steps, on(trace.Input, trace.Filter, hostAddr))...)}
+			if a := Explain(e); a.Cause != "nat-not-reached" || a.Culprit.Text != test.want || len(a.Fix.Commands) != 1 {
+				t.Errorf("%s, %+v, %q", a.Cause, a.Culprit, a.Fix.Commands)
+			}
+		})
+	}
+}
+
+// What could not be read is no evidence that it is not there.
+func TestUnreadSockets(t *testing.T) {
+	e := dockerHost(t, natRulesOfDocker("-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8081 -j DNAT --to-destination 172.17.0.2:80"))
+	state := e.Hosts["host"]
+	state.Unseen = map[host.Part]string{host.Sockets: "operation not permitted"}
+	e.Hosts["host"] = state
+	e.Attempt.Result = Refused
+	e.Attempt.Walks = []trace.Walk{syn(trace.Delivered, leaving(), on(trace.Prerouting, trace.NAT, hostAddr), on(trace.Input, trace.Filter, hostAddr))}
+	for _, f := range []*Finding{findNotPublished(newCase(e)), findNothingListens(newCase(e))} {
+		if f != nil {
+			t.Errorf("found %+v", f.Culprit)
+		}
+	}
+}
+
+// A ping has no port that could be published.
+func TestPingIsNotPublished(t *testing.T) {
+	e := dockerHost(t, natRulesOfDocker("-A DOCKER -p udp -j DNAT --to-destination 172.17.0.2:80"), table("filter", ":INPUT DROP"))
+	e.Question.Target = Target{Proto: trace.ICMP, Addr: netip.AddrPortFrom(at(hostAddr).Addr(), 0)}
+	end := on(trace.Input, trace.Filter, hostAddr)
+	end.Verdict = trace.Drop
+	w := syn(trace.Dropped, leaving(), end)
+	w.Packet = trace.Packet{Family: trace.IPv4, Proto: trace.ICMP, ICMPType: 8, Src: w.Packet.Src, Dst: e.Question.Target.Addr}
+	e.Attempt.Walks = []trace.Walk{w}
+	if a := Explain(e); a.Cause != "input-drop" {
+		t.Errorf("%s", a.Cause)
+	}
+}
+
+// TestTheKernelKnowsBetter holds what is told by the kernel's reason to what
+// several causes have in common.
+func TestTheKernelKnowsBetter(t *testing.T) {
+	const rule = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:8000"
+	e := dockerHost(t, natRulesOfDocker(rule))
+	translated := on(trace.Prerouting, trace.NAT, "172.17.0.2:8000")
+	translated.Chain, translated.Rule, translated.Text, translated.Policy = "DOCKER", 2, rule, false
+	last := on(trace.Input, trace.Filter, "172.17.0.2:8000")
+	last.Node, last.In = "web", "eth0"
+	e.Attempt.Result, e.Drops = Refused, []Drop{{Node: "web", Reason: "NO_SOCKET", Location: "tcp_v4_rcv"}}
+	e.Attempt.Walks = []trace.Walk{syn(trace.Delivered, leaving(), translated, last)}
+	if a := Explain(e); a.Cause != "wrong-container-port" || a.Fix.Commands[0] != "iptables -t nat -R DOCKER 2 ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80" {
+		t.Errorf("%s, %q", a.Cause, a.Fix.Commands)
+	}
+}
+
+// TestNotrackBothWays takes both directions back into connection tracking.
+func TestNotrackBothWays(t *testing.T) {
+	raw := table("raw", ":PREROUTING ACCEPT", ":OUTPUT ACCEPT",
+		"-A PREROUTING -p tcp -m tcp --dport 8080 -j CT --notrack", "-A PREROUTING -p tcp -m tcp --sport 80 -j CT --notrack")
+	e := dockerHost(t, raw, natRulesOfDocker("-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"))
+	untracked := on(trace.Prerouting, trace.Raw, hostAddr)
+	untracked.Rule, untracked.Text, untracked.Verdict, untracked.Target, untracked.Policy, untracked.CTState = 1, "-A PREROUTING -p tcp -m tcp --dport 8080 -j CT --notrack", trace.Continue, "CT", false, ""
+	last := on(trace.Input, trace.Filter, hostAddr)
+	last.CTState = trace.Untracked
+	e.Attempt.Result = Refused
+	e.Attempt.Walks = []trace.Walk{syn(trace.Delivered, leaving(), untracked, last)}
+	a := Explain(e)
+	want := []string{
+		"iptables -t raw -I PREROUTING 1 -s 192.168.23.1/32 -d 192.168.23.149/32 -p tcp -m tcp --dport 8080 -j ACCEPT",
+		"iptables -t raw -I PREROUTING 3 -s 172.17.0.2/32 -d 192.168.23.1/32 -p tcp -m tcp --sport 80 -j ACCEPT",
+	}
+	if a.Cause != "notrack" || !slices.Equal(a.Fix.Commands, want) {
+		t.Errorf("%s, %q", a.Cause, a.Fix.Commands)
+	}
+	// Where nothing would translate the packet, it does not need to be tracked.
+	e.Rules["host"] = Variants{trace.NFTables: rules(t, raw)}
+	if a := Explain(e); a.Cause == "notrack" {
+		t.Error("a rule is blamed that changes nothing")
 	}
 }
