@@ -90,6 +90,22 @@ func TestToldWalks(t *testing.T) {
 	}
 }
 
+// What the kernel says twice is said once, and the way of a lost notice not at all.
+func TestPlainWhyIsBrief(t *testing.T) {
+	a := blocked()
+	notice := resetWalk()
+	notice.Packet.Embedded, notice.Outcome = &trace.Packet{}, trace.Lost
+	a.Attempt.Walks = append(a.Attempt.Walks, notice)
+	a.Evidence = append(a.Evidence, fact(why.RefusalCame, notice, -1), a.Evidence[2])
+	text := printed(t, a, "en", 80)
+	if n := strings.Count(text, "NETFILTER_DROP"); n != 1 {
+		t.Errorf("the kernel's word is said %d times", n)
+	}
+	if !strings.Contains(text, "notice (walk 2), lost") || strings.Contains(text, "c1: OUTPUT") {
+		t.Errorf("the notice is missing, or its way is told:\n%s", text)
+	}
+}
+
 func TestDecided(t *testing.T) {
 	policy := blocked()
 	policy.Culprit = &why.Culprit{Kind: why.Policy, Node: "host", Table: trace.Filter, Chain: "FORWARD"}

@@ -13,8 +13,11 @@ func (p answerText) evidence() []line {
 	told, more := toldWalks(p.a)
 	at, _ := decided(p.a)
 	var lines []line
-	for _, w := range told {
-		lines = append(lines, p.walk(w, at)...)
+	for i, w := range told {
+		lines = append(lines, p.title(w)...)
+		if i == 0 || p.matters(w, at) {
+			lines = append(lines, p.way(w, at)...)
+		}
 	}
 	if more > 0 {
 		lines = append(lines, textLine("  "+fill(p.w.m.Why.MoreWalks, "n", itoa(more)), softLook))
@@ -26,6 +29,15 @@ func (p answerText) evidence() []line {
 	return append([]line{textLine(p.w.m.Why.Evidence, softLook)}, lines...)
 }
 
+// matters says whether the way of a packet does: a reply's, and that of a
+// refusal or of another request only where it decided.
+func (p answerText) matters(w trace.Walk, at decision) bool {
+	if w.ID == at.walk && (failed(w.Outcome) || p.marked(w, at) >= 0) {
+		return true
+	}
+	return w.Direction == trace.Reply && !w.Packet.Refuses()
+}
+
 // besides are the facts that walks in brief do not tell.
 func besides(a why.Answer) []why.Fact {
 	course := []why.FactKind{why.Rewritten, why.RequestEnded, why.ReplyEnded, why.RefusalCame}
@@ -35,9 +47,8 @@ func besides(a why.Answer) []why.Fact {
 	})
 }
 
-// walk is a walk in brief, the step that decided marked. Of a refusal that
-// arrived, its way is of no interest.
-func (p answerText) walk(w trace.Walk, at decision) []line {
+// title says what packet walked, and what became of it.
+func (p answerText) title(w trace.Walk) []line {
 	m := p.w.m.Why
 	what := choose(w.Direction == trace.Reply, m.Reply, m.Request)
 	if w.Packet.Refuses() {
@@ -45,16 +56,18 @@ func (p answerText) walk(w trace.Walk, at decision) []line {
 	}
 	title := fill(m.WalkHead, "what", what, "id", itoa(w.ID), "packet", p.w.packet(w.Packet),
 		"src", named(w, w.Packet.Src), "dst", named(w, w.Packet.Dst), "outcome", p.w.outcomeWord(w.Outcome))
-	lines := indented(wrapped(clean(title), p.room()-2, 2, softLook), "  ", "  ", plainLook)
+	return indented(wrapped(clean(title), p.room()-2, 2, softLook), "  ", "  ", plainLook)
+}
+
+// way is a walk in brief, the step that decided marked.
+func (p answerText) way(w trace.Walk, at decision) []line {
+	var lines []line
 	marked := p.marked(w, at)
-	if w.Packet.Refuses() && !failed(w.Outcome) && marked < 0 {
-		return lines
-	}
 	for _, s := range stops(w, marked) {
 		lines = append(lines, p.stop(w, s, marked >= 0 && s.step == marked)...)
 	}
 	if w.Outcome == trace.Lost { // no step's doing
-		lines = append(lines, p.brief(p.lost(w), badLook, choose(at == decision{w.ID, endOf(w)}, m.Ended, ""))...)
+		lines = append(lines, p.brief(p.lost(w), badLook, choose(at == decision{w.ID, endOf(w)}, p.w.m.Why.Ended, ""))...)
 	}
 	return lines
 }

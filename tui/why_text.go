@@ -194,10 +194,17 @@ func (p answerText) unseen() []line {
 	return append([]line{textLine(p.w.m.Why.Unseen, softLook)}, p.facts(p.a.Unseen)...)
 }
 
+// facts says each once.
 func (p answerText) facts(facts []why.Fact) []line {
 	var lines []line
+	said := map[string]bool{}
 	for _, f := range facts {
-		lines = append(lines, indented(wrapped(clean(f.Text(p.w.lang)), p.room()-4, 0, plainLook), "  - ", "    ", softLook)...)
+		text := clean(f.Text(p.w.lang))
+		if said[text] {
+			continue
+		}
+		said[text] = true
+		lines = append(lines, indented(wrapped(text, p.room()-4, 0, plainLook), "  - ", "    ", softLook)...)
 	}
 	return lines
 }
