@@ -58,6 +58,13 @@ func (n *NetNS) Do(fn func() error) error {
 		// Never unlocked: the thread ends with the goroutine, since nobody
 		// else must run on a thread that is somewhere else.
 		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// The main thread cannot end, and /proc shows it for the whole program:
+			// hold it here while another thread does the work.
+			done <- n.Do(fn)
+			runtime.UnlockOSThread()
+			return
+		}
 		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
 			done <- fmt.Errorf("entering network namespace %s: %w", n.file.Name(), err)
 			return

@@ -42,7 +42,7 @@ type Role struct {
 
 // Main is labtest.Main for tests that start roles.
 func Main(m *testing.M) {
-	play := func() error { return nil }
+	var play func() error
 	switch role, words := os.Getenv(roleEnv), strings.Fields(os.Getenv(guardEnv)); {
 	case len(words) > 0:
 		play = func() error { return guard(words[0], words[1:]) }

@@ -1,0 +1,69 @@
+package nflog_test
+
+import (
+	"os"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"packetwalk/lab"
+	"packetwalk/lab/labtest"
+	"packetwalk/trace/nflog"
+)
+
+// What is done in a namespace moves the program's main thread nowhere, on
+// whatever thread it began: /proc shows that thread for the whole program.
+func TestNamespaceKeepsTheMainThread(t *testing.T) {
+	labtest.Need(t)
+	labtest.Build(t, lab.Topology{Nodes: []lab.Node{{Name: "elsewhere", Kind: lab.Host}}}, "")
+	n, err := nflog.OpenNetNS("elsewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	where := func(path string) string {
+		link, err := os.Readlink(path)
+		if err != nil {
+			t.Error(err)
+		}
+		return link
+	}
+	before := where("/proc/self/ns/net")
+	for range 10 {
+		var pipe [2]int
+		if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		for range 50 { // every thread is taken, and so is the main one
+			all.Go(func() {
+				err := n.Do(func() error {
+					if where("/proc/thread-self/ns/net") == before {
+						t.Error("the function did not run in the namespace")
+					}
+					_, err := unix.Read(pipe[0], make([]byte, 1)) // until the other end is closed
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		unix.Close(pipe[1])
+		all.Wait()
+		unix.Close(pipe[0])
+	}
+	if after := where("/proc/self/ns/net"); after != before {
+		t.Errorf("the main thread is in %s, not %s", after, before)
+	}
+}
+
+func TestNetNSAtWhatIsNone(t *testing.T) {
+	for _, path := range []string{"/proc/self/ns/uts", "/dev/null", t.TempDir() + "/missing"} {
+		if n, err := nflog.NetNSAt(path); err == nil {
+			t.Errorf("%s was opened as a network namespace", path)
+			n.Close()
+		}
+	}
+}
