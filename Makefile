@@ -6,7 +6,7 @@ BINARY  := packetwalk
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test difftest bench lint fuzz clean
+.PHONY: help build demo test difftest faults bench lint fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ difftest: ## hold 300 random rulesets to the kernel's own trace, and kill tracer
 	@.ci/needs test
 	$(GO) test ./trace/difftest -count=1 -timeout 30m -full
 	$(GO) test ./trace/nflog -count=1 -timeout 30m -run 'Guard|Clean' -full
+
+faults: ## break 200 random labs by one fault each, and hold packetwalk why to the culprit (some minutes)
+	@.ci/needs test
+	$(GO) test ./trace/why/inquire -count=1 -timeout 30m -run RandomFaults -random 200
 
 bench: ## run the benchmarks, those against a shell script and iptables-restore included
 	@.ci/needs test

@@ -68,6 +68,8 @@ func (p Progress) In(lang string) string {
 func Pick(ctx context.Context, lang string, items []Item, at int) (int, error) {
 	m := newPicker(lang, items)
 	m.cursor = at
+	ctx, cancel := untilHangup(ctx)
+	defer cancel()
 	_, err := tea.NewProgram(m, tea.WithContext(ctx)).Run()
 	return m.chosen, ending(err)
 }

@@ -21,7 +21,7 @@ func Run(ctx context.Context, c Config) error { return run(ctx, c) }
 
 // run is Run on a terminal that the options may replace.
 func run(ctx context.Context, c Config, options ...tea.ProgramOption) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := untilHangup(ctx)
 	defer cancel()
 	requests := make(chan struct{}, 1)
 	var send func()

@@ -52,7 +52,7 @@ func Why(ctx context.Context, c WhyConfig) error { return runWhy(ctx, c) }
 
 // runWhy is Why on a terminal that the options may replace.
 func runWhy(ctx context.Context, c WhyConfig, options ...tea.ProgramOption) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := untilHangup(ctx)
 	defer cancel()
 	// The model has one job done at a time, so there is always room.
 	jobs := make(chan job, 1)

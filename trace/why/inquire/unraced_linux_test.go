@@ -1,0 +1,5 @@
+//go:build !race
+
+package inquire_test
+
+const raced = false
