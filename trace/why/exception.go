@@ -95,17 +95,17 @@ func (o *opener) exception(table trace.Table, f fate, p passage) exception {
 	e := exception{table: table, chain: f.chain, at: f.rule, spec: p.spec(), target: []string{string(trace.Accept)}}
 	chain, _ := o.rules.Chain(table, f.chain)
 	_, user := o.rules.Chain(table, userChain)
+	better := e
 	switch {
 	case user && isDockers(f.chain) && p.Hook == trace.Forward && table == trace.Filter:
-		e.chain, e.at = userChain, 1
+		better.chain, better.at = userChain, 1
 	case f.rule > 0 && !chain.Base():
-		back := e
-		back.target = []string{string(trace.Return)}
-		if !o.c.fate(back.into(o.rules), table, p).stops() {
-			return back
-		}
+		better.target = []string{string(trace.Return)}
 	}
-	return e
+	if o.c.fate(better.into(o.rules), table, p).stops() {
+		return e
+	}
+	return better
 }
 
 // isDockers says whether Docker writes the chain.

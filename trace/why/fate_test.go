@@ -73,6 +73,10 @@ func TestExceptions(t *testing.T) {
 			[]string{":FORWARD ACCEPT", ":DOCKER-USER -", ":DOCKER -", "-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER", "-A DOCKER ! -i docker0 -o docker0 -j DROP"}, "DOCKER", 1,
 			[]string{"iptables -I DOCKER-USER 1 " + to + " -j ACCEPT"},
 		},
+		"nothing leads to DOCKER-USER": {
+			[]string{":FORWARD ACCEPT", ":DOCKER-USER -", ":DOCKER -", "-A FORWARD -j DOCKER", "-A DOCKER ! -i docker0 -o docker0 -j DROP"}, "DOCKER", 1,
+			[]string{"iptables -I DOCKER 1 " + to + " -j ACCEPT"},
+		},
 		"policy": {
 			[]string{":FORWARD DROP", "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT"}, "FORWARD", 0,
 			[]string{"iptables -A FORWARD " + to + " -j ACCEPT"},

@@ -289,7 +289,7 @@ func (c *Case) publish(at passage, v trace.Variant, to netip.AddrPort) Fix {
 func findNotPublished(c *Case) *Finding {
 	at, ok := c.unpublished()
 	onPort := func(s host.Socket) bool { return s.Local.Port() == at.Dst.Port() }
-	if !ok || at.Node == c.Question.From || len(c.missedBy(at)) > 0 || !c.publishes(at.Node) || slices.ContainsFunc(c.Sockets(at.Node), onPort) {
+	if !ok || len(c.missedBy(at)) > 0 || !c.publishes(at.Node) || slices.ContainsFunc(c.Sockets(at.Node), onPort) {
 		return nil
 	}
 	v := c.natVariant(at.Node)
@@ -301,7 +301,7 @@ func findNotPublished(c *Case) *Finding {
 	for _, s := range behind {
 		f.Facts = append(f.Facts, Fact{Kind: SocketsThere, Step: -1, Values: Values{"node": s.node, "sockets": s.String()}})
 	}
-	if to, ok := meant(behind, at.Dst.Port()); ok {
+	if to, ok := meant(behind, at.Dst.Port()); ok && !at.Dst.Addr().IsLoopback() {
 		f.Fix = c.publish(at, v, to)
 	}
 	return f

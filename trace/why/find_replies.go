@@ -42,7 +42,7 @@ func (c *Case) stale(at passage) *Finding {
 	}
 	entry := state.Connections[i]
 	now, ok := c.translation(at)
-	if !ok || now == entry.Reply.Src {
+	if !ok || now == entry.Reply.Src || c.asksNAT(at) {
 		return nil
 	}
 	sport, dport := fmt.Sprint(at.Src.Port()), fmt.Sprint(at.Dst.Port())
@@ -67,12 +67,22 @@ func (c *Case) translation(at passage) (to netip.AddrPort, ok bool) {
 		switch f := c.fate(rules, trace.NAT, at); {
 		case f.verdict == "":
 			return to, false
-		case rewritesDestination(string(f.verdict)):
+		case f.verdict == trace.DNAT:
 			chain, _ := rules.Chain(trace.NAT, f.chain)
 			return natRule{Rule: chain.Rules[f.rule-1]}.to(at.Dst)
+		case f.verdict.Rewrites():
+			return to, false // which address of its own the node takes is not said by the rule
 		}
 	}
 	return to, true
+}
+
+// asksNAT says whether the request's packet was asked about in the nat table of
+// a node, as only one is that begins a connection.
+func (c *Case) asksNAT(at passage) bool {
+	return slices.ContainsFunc(c.Request.Steps, func(s trace.Step) bool {
+		return s.Node == at.Node && s.Hook == at.Hook && s.Table == trace.NAT
+	})
 }
 
 // connectionText is a tracked connection as conntrack(8) lists it, without what
@@ -132,20 +142,20 @@ func (c *Case) needsTracking(w *trace.Walk, rule trace.Step) bool {
 		return false
 	}
 	at := c.coming(w, rule)
-	if to, ok := c.translation(at); ok && to != at.Dst {
+	at.CTState = trace.New
+	rewrites := func(p passage) bool {
+		for _, rules := range c.Rules[rule.Node] {
+			if c.fate(rules, trace.NAT, p).verdict.Rewrites() {
+				return true
+			}
+		}
+		return false
+	}
+	if rewrites(at) {
 		return true
 	}
 	i := slices.IndexFunc(w.Steps, func(s trace.Step) bool { return s.Node == rule.Node && s.Hook == trace.Postrouting })
-	if i < 0 {
-		return false
-	}
-	leaving := c.coming(w, w.Steps[i])
-	for v := range c.Rules[rule.Node] {
-		if f := c.fate(c.Rules[rule.Node][v], trace.NAT, leaving); f.verdict.RewritesSource(trace.Postrouting) {
-			return true
-		}
-	}
-	return false
+	return i >= 0 && rewrites(c.coming(w, w.Steps[i]))
 }
 
 // missedState says whether a rule in front of a packet's end would have let it

@@ -89,6 +89,10 @@ func TestStaleConnection(t *testing.T) {
 			if (f != nil) != test.stale {
 				t.Fatalf("found %+v", f)
 			}
+			e.Attempt.Walks = []trace.Walk{syn(trace.Delivered, leaving(), on(trace.Prerouting, trace.NAT, hostAddr), on(trace.Input, trace.Filter, hostAddr))}
+			if findStaleConnection(newCase(e)) != nil {
+				t.Error("the nat table was asked, and an old connection is blamed")
+			}
 			if f != nil && f.Fix.Commands[0] != "conntrack -D -p tcp -s 192.168.23.1 -d 192.168.23.149 --sport 40000 --dport 8080" {
 				t.Errorf("the fix is %q", f.Fix.Commands)
 			}
