@@ -1,8 +1,6 @@
 package lab
 
-import (
-	"strings"
-)
+import "strings"
 
 // Ruleset is what a node has of iptables as a whole: texts in the words of
 // iptables-save, with any tables, and no table twice. They are loaded as
@@ -43,4 +41,35 @@ func restorable(text string) (line int, problem string) {
 		return line, "the text ends before the table's COMMIT"
 	}
 	return 0, ""
+}
+
+// piece is how many lines of a ruleset fit into a message of an ordinary user,
+// who is root in the user namespace only (net.core.wmem_max is 212,992 bytes
+// unless somebody has changed it).
+const piece = 200
+
+// inPieces parts a text that loads tables into one that empties them and one
+// that, without emptying, fills them again in transactions of a few lines each.
+func inPieces(text string) (empty, fill string) {
+	var first, then strings.Builder
+	table, count := "", 0
+	for l := range strings.Lines(text) {
+		l = strings.TrimSpace(l)
+		switch {
+		case l == "" || l[0] == '#':
+		case l[0] == '*':
+			first.WriteString(l + "\nCOMMIT\n")
+			then.WriteString(l + "\n")
+			table, count = l, 0
+		case l == "COMMIT":
+			then.WriteString("COMMIT\n")
+		default:
+			if count++; count > piece {
+				then.WriteString("COMMIT\n" + table + "\n")
+				count = 1
+			}
+			then.WriteString(l + "\n")
+		}
+	}
+	return first.String(), then.String()
 }

@@ -32,7 +32,19 @@ func (t *tools) restore(ctx context.Context, ipv6 bool, text string) error {
 	if ipv6 {
 		name = names.Restore6
 	}
-	cmd := exec.CommandContext(ctx, name, "--wait")
+	err := restoreText(ctx, text, name)
+	if err == nil || !strings.Contains(err.Error(), "Message too long") {
+		return err
+	}
+	empty, fill := inPieces(text)
+	if err := restoreText(ctx, empty, name); err != nil {
+		return err
+	}
+	return restoreText(ctx, fill, name, "--noflush")
+}
+
+func restoreText(ctx context.Context, text, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, append(args, "--wait")...)
 	cmd.Stdin = strings.NewReader(text)
 	out, err := cmd.CombinedOutput()
 	switch {

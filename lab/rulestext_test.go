@@ -97,3 +97,16 @@ func TestRestorable(t *testing.T) {
 		})
 	}
 }
+
+func TestInPieces(t *testing.T) {
+	rules := strings.Repeat("-A X -j DROP\n", piece+1)
+	empty, fill := inPieces("# a comment\n*nat\n:X - [0:0]\n" + rules + "COMMIT\n\n*raw\n:OUTPUT DROP [0:0]\nCOMMIT\n")
+	if want := "*nat\nCOMMIT\n*raw\nCOMMIT\n"; empty != want {
+		t.Errorf("what empties is %q, want %q", empty, want)
+	}
+	first := ":X - [0:0]\n" + strings.Repeat("-A X -j DROP\n", piece-1)
+	want := "*nat\n" + first + "COMMIT\n*nat\n-A X -j DROP\n-A X -j DROP\nCOMMIT\n*raw\n:OUTPUT DROP [0:0]\nCOMMIT\n"
+	if diff := cmp.Diff(want, fill); diff != "" {
+		t.Errorf("what fills (-want +got):\n%s", diff)
+	}
+}

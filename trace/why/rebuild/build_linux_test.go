@@ -287,6 +287,25 @@ func TestRefusedMany(t *testing.T) {
 	}
 }
 
+// TestCircle holds that a table whose chains jump in a circle, which the kernel
+// refuses, is left out with a word, and the others are there.
+func TestCircle(t *testing.T) {
+	const text = "*filter\n:INPUT DROP [0:0]\n:A - [0:0]\n:B - [0:0]\n-A INPUT -j A\n-A A -j B\n-A B -j A\nCOMMIT\n*raw\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j ACCEPT\nCOMMIT\n"
+	for _, variant := range variants {
+		t.Run(variant, func(t *testing.T) {
+			p := plan(t, Mail{Ruleset: File{"rules.txt", text}}, ask("203.0.113.5", "tcp", "192.168.23.149:80"))
+			l := build(t, p, variant)
+			if !slices.ContainsFunc(p.Notes, func(n Note) bool { return n.Kind == TableLeftOut && n.Values["table"] == "filter" }) {
+				t.Errorf("notes %v", p.Notes)
+			}
+			want := map[trace.Table][]string{trace.Raw: {":OUTPUT ACCEPT", "-A OUTPUT -j ACCEPT"}}
+			if diff := cmp.Diff(want, rulesOf(t, in(t, l, p.Host, lab.Command(variant).Save))); diff != "" {
+				t.Errorf("the ruleset (-want +rebuilt):\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestListed rebuilds a host from what ip printed there, and compares what ip
 // prints of the rebuilt one.
 func TestListed(t *testing.T) {

@@ -21,24 +21,27 @@ type fitter struct {
 
 // fit takes refused rules out of a table; ok is false where iptables takes none of it.
 func (f *fitter) fit(ctx context.Context, t *table) (ok bool, err error) {
-	whole, err := f.try(ctx, *t, nil)
-	if err != nil || whole != "" {
-		f.notes.add(TableLeftOut, "table", string(t.name), "why", whole)
+	why, err := f.try(ctx, *t, t.rules)
+	if err != nil || why == "" {
+		return err == nil, err
+	}
+	leave := func(why string, err error) (bool, error) {
+		if err == nil {
+			f.notes.add(TableLeftOut, "table", string(t.name), "why", why)
+		}
 		return false, err
+	}
+	if why, err := f.try(ctx, *t, nil); err != nil || why != "" {
+		return leave(why, err)
 	}
 	refused := map[int]bool{}
 	if err := f.search(ctx, *t, t.rules, refused); err != nil {
 		return false, err
 	}
-	if len(refused) == 0 {
-		return true, nil
-	}
 	t.rules = slices.DeleteFunc(slices.Clone(t.rules), func(r rule) bool { return refused[r.line] })
 	// Each rule alone can be right and all together wrong, where chains jump in a circle.
-	whole, err = f.try(ctx, *t, t.rules)
-	if err != nil || whole != "" {
-		f.notes.add(TableLeftOut, "table", string(t.name), "why", whole)
-		return false, err
+	if why, err := f.try(ctx, *t, t.rules); err != nil || why != "" {
+		return leave(why, err)
 	}
 	return true, nil
 }
