@@ -221,3 +221,26 @@ func TestTTL(t *testing.T) {
 	round.Packet.TTL = 4
 	expect(t, w.evidence(Silent, round), "routing-loop", "host: default via 192.168.23.1 dev ens33")
 }
+
+// What is not known can be looked for.
+func TestWhatWouldShowMore(t *testing.T) {
+	command := func(a Answer) string {
+		t.Helper()
+		if len(a.Unseen) != 1 || a.Unseen[0].Kind != WouldShow {
+			t.Fatalf("unseen is %v", a.Unseen)
+		}
+		return a.Unseen[0].Values["node"] + ": " + a.Unseen[0].Values["command"]
+	}
+	for _, c := range []struct {
+		want string
+		e    Evidence
+	}{
+		{"client: ip route get 192.168.23.149", docker().evidence(Unreachable)},
+		{"host: ip route get 172.17.0.2 from 192.168.23.1 iif ens33", docker().evidence(Silent, packet(fromClient, toHost, "client >eth0", "host ens33> = "+toC1))},
+		{"host: tcpdump -eni docker0 host 172.17.0.2 or arp", docker().evidence(Silent, packet(fromClient, toHost, "client >eth0", "host ens33>docker0 = "+toC1))},
+	} {
+		if got := command(expect(t, c.e, Unknown, "")); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
+	}
+}

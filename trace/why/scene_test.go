@@ -206,5 +206,15 @@ func expect(t *testing.T, e Evidence, cause Name, culprit string) Answer {
 	if a.Cause != cause || got != culprit {
 		t.Errorf("cause %q, culprit %q; want %q, %q", a.Cause, got, cause, culprit)
 	}
+	for _, lang := range []string{"en", "zh"} {
+		text := a.Text(lang)
+		all := text.Title + text.Because + text.Opens
+		for _, f := range append(a.Evidence, a.Unseen...) {
+			all += f.Text(lang)
+		}
+		if strings.ContainsAny(all, "{}") {
+			t.Errorf("%s: a brace is left in %s", a.Cause, all)
+		}
+	}
 	return a
 }
