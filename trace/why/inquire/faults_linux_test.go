@@ -140,14 +140,15 @@ var faults = []fault{
 		name: "dnat-target-gone",
 		edit: func(r *randomLab) {
 			r.replaceRule(r.dnat("-p tcp", r.boxAddr, r.inner), r.dnat("-p tcp", r.spareAddr, r.inner))
-			r.replaceRule(r.accept(), fmt.Sprintf("-A %s -d %s/32 -o %s -p tcp --dport %d -j ACCEPT", r.nat, r.spareAddr, r.bridge, r.inner))
+			n := r.node(r.host)
+			n.Rules = append(n.Rules, fmt.Sprintf("iptables -A %s -d %s/32 -o %s -p tcp --dport %d -j ACCEPT", r.nat, r.spareAddr, r.bridge, r.inner))
 		},
 		culprit: func(r *randomLab) why.Culprit { return r.natRule(1) },
 	},
 	{
 		name: "reverse-path-filter",
 		run: func(r *randomLab) []command {
-			return r.onHost("ip link add dm0 type dummy && ip link set dm0 up && ip route add %s/32 dev dm0 && sysctl -qw net.ipv4.conf.%s.rp_filter=1", r.clientAddr, r.outside)
+			return r.onHost("ip route replace %s/32 dev %s && echo 1 > /proc/sys/net/ipv4/conf/%s/rp_filter", r.clientAddr, r.bridge, r.outside)
 		},
 		culprit: func(r *randomLab) why.Culprit { return why.Culprit{Kind: why.Sysctl, Node: r.host, Text: "rp_filter"} },
 	},
