@@ -146,11 +146,11 @@ var faults = []fault{
 		culprit: func(r *randomLab) why.Culprit { return r.natRule(1) },
 	},
 	{
-		name: "reverse-path-filter",
+		name: "wrong-route",
 		run: func(r *randomLab) []command {
 			return r.onHost("ip route replace %s/32 dev %s && echo 1 > /proc/sys/net/ipv4/conf/%s/rp_filter", r.clientAddr, r.bridge, r.outside)
 		},
-		culprit: func(r *randomLab) why.Culprit { return why.Culprit{Kind: why.Sysctl, Node: r.host, Text: "rp_filter"} },
+		culprit: func(r *randomLab) why.Culprit { return why.Culprit{Kind: why.Route, Node: r.host, Text: r.clientAddr.String()} },
 	},
 	{
 		name: "notrack",
