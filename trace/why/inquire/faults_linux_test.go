@@ -150,7 +150,9 @@ var faults = []fault{
 		run: func(r *randomLab) []command {
 			return r.onHost("ip route replace %s/32 dev %s && echo 1 > /proc/sys/net/ipv4/conf/%s/rp_filter", r.clientAddr, r.bridge, r.outside)
 		},
-		culprit: func(r *randomLab) why.Culprit { return why.Culprit{Kind: why.Route, Node: r.host, Text: r.clientAddr.String()} },
+		culprit: func(r *randomLab) why.Culprit {
+			return why.Culprit{Kind: why.Route, Node: r.host, Text: r.clientAddr.String()}
+		},
 	},
 	{
 		name: "notrack",
