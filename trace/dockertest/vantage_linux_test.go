@@ -50,6 +50,7 @@ func TestVantage(t *testing.T) {
 	t.Run("published", a.testPublished)
 	t.Run("names", a.testNames)
 	t.Run("questions", a.testQuestions)
+	t.Run("why", a.testWhy)
 	t.Run("shared namespaces", a.testShared)
 	t.Run("waiting", a.testWaiting)
 	t.Run("killed", a.testKilled)
