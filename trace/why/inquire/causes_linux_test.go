@@ -62,6 +62,7 @@ type fix struct {
 // TestCauses tries every lab, those for both variants of iptables in one of them
 // by turns unless all is asked for.
 func TestCauses(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("../testdata/causes/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("finding the causes' labs: %v", err)
@@ -73,7 +74,7 @@ func TestCauses(t *testing.T) {
 			variants = []string{"nft", "legacy"}
 		}
 		switch {
-		case raced && i%5 != 0:
+		case raced && i%10 != 0:
 			continue
 		case !*full: // by turns
 			variants = variants[i%len(variants):][:1]
