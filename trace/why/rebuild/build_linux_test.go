@@ -330,6 +330,14 @@ func TestListed(t *testing.T) {
 			t.Errorf("%s (-mailed +rebuilt):\n%s", what, diff)
 		}
 	}
+	// The kernel tells the state of a link up to a second after its carrier, and
+	// only then the state of the bridge above it.
+	addresses := plainLines(listed(t, "brief.addr").Text)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if slices.Equal(addresses, plainLines(in(t, l, p.Host, "ip -br addr"))) {
+			break
+		}
+	}
 	compare("addresses", listed(t, "brief.addr").Text, "ip -br addr")
 	compare("routes", listed(t, "all.route").Text, "ip route show table all")
 	compare("policy rules", listed(t, "text.rule").Text, "ip rule")
