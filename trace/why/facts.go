@@ -22,6 +22,8 @@ const (
 	KernelOther   FactKind = "kernel-other"
 	EventsLost    FactKind = "events-lost"
 	NotLookedAt   FactKind = "not-looked-at"
+	KernelDeaf    FactKind = "kernel-not-asked"
+	KernelMissed  FactKind = "kernel-missed"
 	SocketsThere  FactKind = "sockets"
 	RuleStands    FactKind = "rule"
 	StateOf       FactKind = "state"
@@ -54,6 +56,8 @@ var factWords = map[FactKind]Words{
 	KernelOther:  {En: "the kernel also dropped the packet with {reason}, in {function}", Zh: "内核还以 {reason} 丢弃过该数据包，位于 {function}"},
 	EventsLost:   {En: "{events} events of the trace were lost: the walk may have holes; ask again on a quieter machine", Zh: "跟踪丢失了 {events} 个事件：路径可能不完整；请在机器较空闲时再试一次"},
 	NotLookedAt:  {En: "{part} of {node} could not be read: {err}", Zh: "无法读取 {node} 的 {part}：{err}"},
+	KernelDeaf:   {En: "the kernel's own reason for the drop could not be read: {err}", Zh: "无法读取内核给出的丢弃原因：{err}"},
+	KernelMissed: {En: "the kernel dropped more packets at once than could be read; its reason for this one may be among those that were missed", Zh: "内核同时丢弃的数据包太多，未能全部读取；这个数据包的丢弃原因可能就在遗漏的记录中"},
 	SocketsThere: {En: "{node} listens on: {sockets}", Zh: "{node} 正在监听：{sockets}"},
 	RuleStands:   {En: "{node}, {table}/{chain} rule {rule}: {text}", Zh: "{node}，{table}/{chain} 第 {rule} 条规则：{text}"},
 	StateOf:      {En: "{node}: {text}", Zh: "{node}：{text}"},

@@ -244,3 +244,17 @@ func TestWhatWouldShowMore(t *testing.T) {
 		}
 	}
 }
+
+// The kernel's word that is missing is what could not be seen.
+func TestKernelNotHeard(t *testing.T) {
+	for want, hear := range map[FactKind]func(*Evidence){
+		KernelDeaf:   func(e *Evidence) { e.Deaf = "it takes root" },
+		KernelMissed: func(e *Evidence) { e.DropsLost = true },
+	} {
+		e := docker().evidence(Unreachable)
+		hear(&e)
+		if a := expect(t, e, Unknown, ""); len(a.Unseen) != 2 || a.Unseen[0].Kind != want {
+			t.Errorf("unseen is %v, want %s first", a.Unseen, want)
+		}
+	}
+}

@@ -17,6 +17,12 @@ func (c *Case) unknown() Finding {
 			f.Unseen = append(f.Unseen, Fact{Kind: NotLookedAt, Step: -1, Values: Values{"node": node, "part": string(part), "err": unseen[part]}})
 		}
 	}
+	switch {
+	case c.Deaf != "":
+		f.Unseen = append(f.Unseen, Fact{Kind: KernelDeaf, Step: -1, Values: Values{"err": c.Deaf}})
+	case c.DropsLost:
+		f.Unseen = append(f.Unseen, Fact{Kind: KernelMissed, Step: -1})
+	}
 	if node, command, ok := c.nextLook(); ok {
 		f.Unseen = append(f.Unseen, Fact{Kind: WouldShow, Step: -1, Values: Values{"node": node, "command": command}})
 	}

@@ -94,6 +94,10 @@ type Evidence struct {
 	// Default is the variant that a node's iptables command is.
 	Default map[string]trace.Variant
 	Drops   []Drop
+	// Deaf is why the kernel could not be asked about its drops; empty where it was.
+	Deaf string
+	// DropsLost says that it dropped more at once than was read, so Drops may have holes.
+	DropsLost bool
 	// Published are the ports that Docker says it has published; nil where no
 	// daemon was asked.
 	Published []Publication

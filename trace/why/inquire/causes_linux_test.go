@@ -219,6 +219,11 @@ func (c causeCase) ask(t *testing.T, l *lab.Lab, variant string) why.Answer {
 // commands are carried out.
 func ask(t *testing.T, l *lab.Lab, variant string, question why.Question) why.Answer {
 	t.Helper()
+	return why.Explain(evidence(t, l, variant, question))
+}
+
+func evidence(t *testing.T, l *lab.Lab, variant string, question why.Question) why.Evidence {
+	t.Helper()
 	scene := inquire.Scene{Places: places(l), Family: trace.IPv4, Iptables: variant, Options: nflog.Options{Report: func(err error) { t.Error(err) }}}
 	if question.Target.Addr.Addr().Is6() {
 		scene.Family = trace.IPv6
@@ -236,7 +241,7 @@ func ask(t *testing.T, l *lab.Lab, variant string, question why.Question) why.An
 	if err != nil {
 		t.Fatal(err)
 	}
-	return why.Explain(e)
+	return e
 }
 
 // question is what the case asks.

@@ -14,25 +14,24 @@ import (
 type span struct{ begin, over time.Time }
 
 // dropped is the kernel's own word on the packets of an attempt, in the order in
-// which it was given, each thing that it says once. There is none where the
-// kernel cannot be asked.
-func (q *Inquiry) dropped(a why.Attempt, when span) ([]why.Drop, error) {
+// which it was given, each thing that it says once; lost says that some of it may
+// be missing. There is none where the kernel cannot be asked.
+func (q *Inquiry) dropped(a why.Attempt, when span) (drops []why.Drop, lost bool, err error) {
 	if q.drops == nil || len(a.Walks) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	names, err := q.namespaces()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	events, _ := q.drops.Since(when.begin) // what is missing would only have confirmed the rest
-	var drops []why.Drop
+	events, whole := q.drops.Since(when.begin)
 	for _, e := range dropped.Of(events, dropped.Flows(a.Walks)) {
 		d := why.Drop{Node: names[e.Namespace], Reason: e.Reason, Location: e.Location}
 		if !e.Vague() && !tooLate(e, a.Local, when.over) && !slices.Contains(drops, d) {
 			drops = append(drops, d)
 		}
 	}
-	return drops, nil
+	return drops, !whole, nil
 }
 
 // tooLate says whether an answer found no socket because its receiver had given up.

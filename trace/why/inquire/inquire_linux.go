@@ -68,6 +68,7 @@ type Inquiry struct {
 	variants map[string]trace.Variant
 	reading  sync.WaitGroup
 	drops    *dropped.Watcher // nil where the kernel cannot be asked
+	deaf     string           // why it cannot
 }
 
 // Open traces the places of a scene. Close has to be called.
@@ -88,7 +89,10 @@ func Open(ctx context.Context, s Scene) (*Inquiry, error) {
 		q.variants[t.Node] = q.trace.Variant(t.Node)
 	}
 	// Without the kernel's word the answer is still there.
-	q.drops, _ = dropped.Watch()
+	var lack *dropped.Unavailable
+	if q.drops, err = dropped.Watch(); errors.As(err, &lack) {
+		q.deaf = lack.Missing
+	}
 	q.book = live.NewBook(q.trace.Walks())
 	q.reading.Go(func() {
 		for range q.book.Walks() { // the book keeps them
@@ -181,7 +185,7 @@ func (q *Inquiry) Ask(ctx context.Context, question why.Question) (why.Evidence,
 func (q *Inquiry) evidence(ctx context.Context, question why.Question, attempt why.Attempt, when span) (why.Evidence, error) {
 	e := why.Evidence{
 		Question: question, Attempt: attempt, Rules: q.trace.Variants(q.scene.Family), Default: q.variants,
-		Published: q.scene.Published, Kinds: map[string]string{}, Names: map[netip.Addr]string{}, Lost: q.trace.Lost(),
+		Published: q.scene.Published, Kinds: map[string]string{}, Names: map[netip.Addr]string{}, Lost: q.trace.Lost(), Deaf: q.deaf,
 	}
 	about := []netip.Addr{question.Target.Addr.Addr()}
 	for _, w := range attempt.Walks {
@@ -195,7 +199,7 @@ func (q *Inquiry) evidence(ctx context.Context, question why.Question, attempt w
 		e.Kinds[p.Name] = p.Kind
 	}
 	var err error
-	if e.Drops, err = q.dropped(attempt, when); err != nil {
+	if e.Drops, e.DropsLost, err = q.dropped(attempt, when); err != nil {
 		return e, err
 	}
 	e.Hosts, err = Look(ctx, q.scene.Places, slices.Compact(about))
