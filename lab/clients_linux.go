@@ -155,8 +155,12 @@ func reuseAddress(_, _ string, conn syscall.RawConn) error {
 	return errors.Join(err, failed)
 }
 
-// get asks for / and has the connection closed behind the answer, so that a
-// request is one connection from its first packet to its last.
+// goodbye is how long the server may take to close the connection behind its answer.
+const goodbye = 200 * time.Millisecond
+
+// get asks for / and has the server close the connection behind the answer, so
+// that a request is one connection from its first packet to its last. Who closes
+// first is held back by TIME_WAIT, and this client may want its port again.
 func get(ctx context.Context, conn net.Conn, c Client) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.To.String()+"/", nil)
 	if err != nil {
@@ -167,12 +171,16 @@ func get(ctx context.Context, conn net.Conn, c Client) (status int, body []byte,
 	if err := req.Write(conn); err != nil {
 		return 0, nil, err
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, req)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody)); err == nil {
+		_ = conn.SetReadDeadline(time.Now().Add(goodbye))
+		_, _ = in.ReadByte() // the end, or more than was asked for
+	}
 	return resp.StatusCode, body, err
 }
 
