@@ -55,22 +55,25 @@ func (t *Tracer) count(seq *uint32) {
 	if seq == nil {
 		return
 	}
-	unmuted := t.unmuted.Swap(false)
-	if unmuted {
-		t.next = 0 // a group that is bound again counts from the beginning
-	}
-	gap := *seq - t.next
+	gap := int32(*seq - t.next)
 	t.next = *seq + 1
+	// A group that is bound again counts from the beginning. What another processor
+	// was about to say to the old one may still come, between Unmute and the new
+	// one's first event: neither is a gap.
+	anew := t.unmuted.Swap(false) || gap < 0
+	if anew {
+		gap = 0
+	}
 	discard := t.discard.Load()
 	if discard {
 		// Neither these events are wanted, nor those that nobody was told of yet.
 		t.lost.Add(-uint64(t.missed))
 		gap, t.missed = 0, 0
 	}
-	if gap > 0 || unmuted || discard {
+	if gap > 0 || anew || discard {
 		t.accountsDiffer()
 	}
-	t.miss(gap)
+	t.miss(uint32(gap))
 	t.overrun.Store(false)
 }
 
