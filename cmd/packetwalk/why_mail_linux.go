@@ -55,8 +55,8 @@ func planMailed(flags whyFlags) (rebuild.Plan, error) {
 		return rebuild.Plan{}, usageError{inputError{fmt.Errorf("resolving %q: with --ruleset the target has to be an address", flags.wanted.Host)}}
 	}
 	var mail rebuild.Mail
-	for path, file := range map[string]*rebuild.File{
-		flags.mail.ruleset: &mail.Ruleset, flags.mail.addresses: &mail.Addresses, flags.mail.routes: &mail.Routes,
+	for file, path := range map[*rebuild.File]string{
+		&mail.Ruleset: flags.mail.ruleset, &mail.Addresses: flags.mail.addresses, &mail.Routes: flags.mail.routes,
 	} {
 		if path == "" {
 			continue
@@ -103,12 +103,15 @@ func printNotes(notes []rebuild.Note, flags runFlags) error {
 
 // noteLine is a note with the place that it is about.
 func noteLine(n rebuild.Note, lang string) string {
-	mark := "note"
+	mark, comma, colon := "note", ", ", ": "
 	if n.LeftOut() {
 		mark = "left out"
 	}
-	if n.Line > 0 {
-		mark = fmt.Sprintf("%s, %s:%d", mark, n.File, n.Line)
+	if lang == "zh" {
+		mark, comma, colon = map[string]string{"note": "说明", "left out": "未重建"}[mark], "，", "："
 	}
-	return mark + ": " + n.Text(lang)
+	if n.Line > 0 {
+		mark += comma + fmt.Sprintf("%s:%d", n.File, n.Line)
+	}
+	return mark + colon + n.Text(lang)
 }
