@@ -417,3 +417,58 @@ func TestSeveralLabs(t *testing.T) {
 		t.Errorf("exit code %d, %q, %q", code, out, complaints)
 	}
 }
+
+// TestWhyKilled kills a question that is asked in a running lab, and wants to
+// see that its probes go, and those of the lab's own trace stay.
+func TestWhyKilled(t *testing.T) {
+	for _, who := range []string{"client", "process in the lab"} {
+		t.Run(who, func(t *testing.T) {
+			labRuns(t)
+			probes := func() int {
+				out, complaints, code := in(t, nil, "exec", "host", "--", iptablesSave(t))
+				if code != 0 {
+					t.Fatalf("exit code %d, %s", code, complaints)
+				}
+				return strings.Count(out, "--nflog-prefix")
+			}
+			settles := func(what string, enough func(int) bool) {
+				t.Helper()
+				for end := time.Now().Add(30 * time.Second); !enough(probes()); time.Sleep(10 * time.Millisecond) {
+					if time.Now().After(end) {
+						t.Fatalf("%s: %d probes", what, probes())
+					}
+				}
+			}
+			own := probes()
+			// Nobody has this address: the answer takes as long as it is looked for.
+			x := onTerminal(t, "why", "192.168.23.77:80", "--from", "client")
+			settles("while it is asked", func(n int) bool { return n > own })
+			victim := x.cmd.Process.Pid
+			if who != "client" {
+				self, err := exec.LookPath("packetwalk")
+				if err != nil {
+					t.Fatal(err)
+				}
+				victim = pidOf(t, self+" why 192.168.23.77:80 --from client --inside --lang en")
+			}
+			if err := unix.Kill(victim, unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			settles("after the kill", func(n int) bool { return n == own })
+			if out, complaints, code := in(t, nil, "why", "192.168.23.149:80", "--from", "client"); code != 0 || !strings.HasPrefix(out, "reachable") {
+				t.Errorf("asked again: exit code %d, %s%s", code, out, complaints)
+			}
+			settles("in the end", func(n int) bool { return n == own })
+		})
+	}
+}
+
+// iptablesSave is the system's own, which hides nothing, as the lab's does.
+func iptablesSave(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("iptables-nft-save")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
