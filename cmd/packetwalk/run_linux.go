@@ -25,8 +25,6 @@ import (
 // this program again inside.
 func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) error {
 	if !lab.InSandbox() {
-		// The signals that end the program go to the sandboxed process, which cleans up.
-		restore := rememberTerminal()
 		door, err := control.OpenDoor()
 		if err != nil {
 			// The lab itself works without: say what does not.
@@ -34,17 +32,7 @@ func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) err
 		} else {
 			defer door.Close()
 		}
-		code, err := lab.Reexec(context.WithoutCancel(ctx), door)
-		if err != nil {
-			return err
-		}
-		if code == killed {
-			restore()
-		}
-		if code == exitDone {
-			return nil
-		}
-		return exitError(code)
+		return reexec(ctx, door)
 	}
 	if err := lab.Enter(); err != nil {
 		return err
@@ -54,6 +42,24 @@ func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) err
 		return err
 	}
 	return errors.Join(r.show(ctx), r.Close(), r.watch.get())
+}
+
+// reexec runs this program again in the sandbox, with a door for those who come to
+// its lab; nil for none. The signals that end the program go to the sandboxed
+// process, which cleans up.
+func reexec(ctx context.Context, door *control.Door) error {
+	restore := rememberTerminal()
+	code, err := lab.Reexec(context.WithoutCancel(ctx), door)
+	if err != nil {
+		return err
+	}
+	if code == killed {
+		restore()
+	}
+	if code == exitDone {
+		return nil
+	}
+	return exitError(code)
 }
 
 // killed is the exit code of a process that SIGKILL ended.

@@ -59,21 +59,31 @@ func machines(ctx context.Context, netns []string, families []trace.Family) (all
 	return all, warnings, nil
 }
 
-// traceMachine traces until it is told to end.
-func traceMachine(ctx context.Context, flags traceFlags) error {
-	all, warnings, err := machines(ctx, flags.netns, flags.filter.Families())
+// readyMachines are machines without what killed traces left, and says what there
+// is to warn of.
+func readyMachines(ctx context.Context, netns []string, families []trace.Family) ([]machine, error) {
+	all, warnings, err := machines(ctx, netns, families)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, m := range all {
 		notes, err := cleanLeftovers(ctx, m)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		warnings = append(warnings, notes...)
 	}
 	for _, w := range warnings {
 		fmt.Fprintln(os.Stderr, "packetwalk:", w)
+	}
+	return all, nil
+}
+
+// traceMachine traces until it is told to end.
+func traceMachine(ctx context.Context, flags traceFlags) error {
+	all, err := readyMachines(ctx, flags.netns, flags.filter.Families())
+	if err != nil {
+		return err
 	}
 	name, close := containerNames(flags)
 	defer close()

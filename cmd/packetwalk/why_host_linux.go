@@ -29,19 +29,8 @@ func whyOnMachine(ctx context.Context, flags whyFlags) error {
 	if os.Geteuid() != 0 {
 		return errors.New("asking about this machine needs root: run it with sudo")
 	}
-	all, warnings, err := machines(ctx, nil, []trace.Family{trace.IPv4, trace.IPv6})
-	if err != nil {
+	if _, err := readyMachines(ctx, nil, []trace.Family{trace.IPv4, trace.IPv6}); err != nil {
 		return err
-	}
-	for _, m := range all {
-		notes, err := cleanLeftovers(ctx, m)
-		if err != nil {
-			return err
-		}
-		warnings = append(warnings, notes...)
-	}
-	for _, w := range warnings {
-		fmt.Fprintln(os.Stderr, "packetwalk:", w)
 	}
 	h := &hostScene{flags: flags, origin: origin, place: vantage.Here()}
 	h.machine = vantage.Open(ctx, h.place, docker.Socket(os.Getenv))

@@ -359,7 +359,7 @@ func whyInScenario(ctx context.Context, flags whyFlags) error {
 	}
 	s := draft.Scenario
 	if !lab.InSandbox() {
-		return reexec(ctx)
+		return reexec(ctx, nil)
 	}
 	if err := lab.Enter(); err != nil {
 		return err
@@ -402,20 +402,4 @@ func runIn(l *lab.Lab) func(ctx context.Context, node, command string) (string, 
 		r, err := l.Run(ctx, node, command)
 		return string(r.Output), r.Exit, err
 	}
-}
-
-// reexec runs this program again in the sandbox, with no door to a lab.
-func reexec(ctx context.Context) error {
-	restore := rememberTerminal()
-	code, err := lab.Reexec(context.WithoutCancel(ctx), nil)
-	if err != nil {
-		return err
-	}
-	if code == killed {
-		restore()
-	}
-	if code == exitDone {
-		return nil
-	}
-	return exitError(code)
 }

@@ -20,7 +20,7 @@ func whyMailed(ctx context.Context, flags whyFlags) error {
 		return err
 	}
 	if !lab.InSandbox() {
-		return reexec(ctx)
+		return reexec(ctx, nil)
 	}
 	if err := lab.Enter(); err != nil {
 		return err
