@@ -28,7 +28,7 @@ difftest: ## hold 300 random rulesets to the kernel's own trace, and kill tracer
 	$(GO) test ./trace/difftest -count=1 -timeout 30m -full
 	$(GO) test ./trace/nflog -count=1 -timeout 30m -run 'Guard|Clean' -full
 
-faults: ## break 200 random labs and try every cause in both variants, and hold packetwalk why to the culprit (some minutes)
+faults: ## break 200 random labs, ask in every step of every scenario, and hold packetwalk why to the culprit (some minutes)
 	@.ci/needs test
 	$(GO) test ./trace/why/inquire -count=1 -timeout 30m -full -random 200
 

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Services lists the services that run now, in the order of their start.
@@ -28,16 +31,31 @@ func (l *Lab) ReplaceService(ctx context.Context, s Service) error {
 	if err := l.services.stop(s.samePort); err != nil {
 		return step(s.Node, what, err)
 	}
-	err := l.startService(ctx, s)
+	err := l.startAgain(ctx, s)
 	if err == nil {
 		return nil
 	}
 	faults := []error{step(s.Node, what, err)}
 	for _, o := range old {
 		again := fmt.Sprintf("starting the %s service on %s again", o.Protocol, o.Listen)
-		faults = append(faults, step(s.Node, again, l.startService(context.WithoutCancel(ctx), o)))
+		faults = append(faults, step(s.Node, again, l.startAgain(context.WithoutCancel(ctx), o)))
 	}
 	return errors.Join(faults...)
+}
+
+// portFree is how long the port of a service that was stopped may still be taken.
+const portFree = time.Second
+
+// startAgain starts a service on a port that another one has just left. A command
+// that is being started holds what this process had open, that one's socket too,
+// until it becomes another program.
+func (l *Lab) startAgain(ctx context.Context, s Service) error {
+	for end := time.Now().Add(portFree); ; time.Sleep(time.Millisecond) {
+		err := l.startService(ctx, s)
+		if !errors.Is(err, unix.EADDRINUSE) || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // StopService stops the services of a node on the port of s, as ReplaceService does.

@@ -54,7 +54,7 @@ func (l *Lab) restoreServices(ctx context.Context, want []Service) error {
 			continue
 		}
 		what := fmt.Sprintf("starting the %s service on %s", s.Protocol, s.Listen)
-		if err := step(s.Node, what, l.startService(ctx, s)); err != nil {
+		if err := step(s.Node, what, l.startAgain(ctx, s)); err != nil {
 			return err
 		}
 	}

@@ -162,7 +162,7 @@ var faults = []fault{
 		culprit: func(r *randomLab) why.Culprit { return r.rule(trace.Raw, "PREROUTING", 0) },
 	},
 	{
-		name: "neighbor-silent",
+		name: "wrong-neighbor",
 		run: func(r *randomLab) []command {
 			return r.onHost("ip neigh replace %s lladdr 02:00:00:00:00:99 nud permanent dev %s", r.boxAddr, r.bridge)
 		},
