@@ -25,7 +25,7 @@ func englishWhyScreen() WhyScreen {
 	return WhyScreen{
 		Title: "why {target}", TitleFrom: "why {target} from {from}", Answer: "answer",
 		Sending: "sending a request to {target}, waiting for its packets …", SendingFrom: "sending a request to {target} from {from}, waiting for its packets …",
-		Watching: "watching for a request to {target}; try it from {where} …", Again: "asking again: {what}", Finishing: "the fix is run; {what}",
+		Watching: "try {target} now, from where it does not work …", Again: "asking again: {what}", Finishing: "the fix is run; {what}",
 		Running: "running in {node}: {command}",
 		Failed:  "the question could not be asked: {error}", AskAgain: "{key} asks again",
 		Reached: "✓ reachable", NotReached: "✗ not reachable", Unclear: "not clear", Waiting: "asking …",

@@ -19,9 +19,8 @@ type WhyConfig struct {
 	// Target is what is asked about, as the user wrote it, and From where the
 	// request comes from; empty where that is not known.
 	Target, From string
-	// Watch is from where the user may try, where Ask waits for a request instead
-	// of sending one: a few words, such as "another machine". Empty where it sends one.
-	Watch string
+	// Watch says that Ask waits for somebody's request instead of sending one.
+	Watch bool
 	// Topology is what is known before the first answer; it may be empty.
 	Topology lab.Topology
 	// Ask asks the question: once at the start, and again whenever the user wants

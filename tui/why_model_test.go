@@ -129,9 +129,9 @@ func TestWhySaysWhatItDoes(t *testing.T) {
 	}
 	a.settleJobs(t, m)
 	shows(t, m, "reachable: 192.168.23.149:80 is reached from client", "✓ reachable")
-	m.inquiry.cfg.Watch = "another machine"
+	m.inquiry.cfg.Watch = true
 	perform(press(m, "a"))
-	shows(t, m, "asking again: watching for a request to 192.168.23.149:80; try it from another machine")
+	shows(t, m, "asking again: try 192.168.23.149:80 now, from where it does not work")
 }
 
 func TestWhyAskFails(t *testing.T) {

@@ -41,8 +41,8 @@ func (m *model) atDecisionStatus(w trace.Walk) string {
 func (m *model) doingNow() string {
 	q, s := m.inquiry, m.w.m.WhyScreen
 	what := fill(choose(q.cfg.From == "", s.Sending, s.SendingFrom), "target", q.cfg.Target, "from", q.cfg.From)
-	if q.cfg.Watch != "" {
-		what = fill(s.Watching, "target", q.cfg.Target, "where", q.cfg.Watch)
+	if q.cfg.Watch {
+		what = fill(s.Watching, "target", q.cfg.Target)
 	}
 	switch q.doing {
 	case askingFirst:

@@ -449,7 +449,7 @@ func TestWhyKilled(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				victim = pidOf(t, self+" why 192.168.23.77:80 --from client --inside --lang en")
+				victim = pidOf(t, self+" why --inside --lang en 192.168.23.77:80 --from client")
 			}
 			if err := unix.Kill(victim, unix.SIGKILL); err != nil {
 				t.Fatal(err)

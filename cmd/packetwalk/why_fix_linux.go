@@ -21,8 +21,8 @@ func (t *theater) mend(ctx context.Context, a why.Answer) error {
 		fmt.Fprintf(os.Stderr, "packetwalk: nothing was changed: on a host the commands are for you to run in %s\n", a.Fix.Node)
 		return exitOf(a)
 	}
-	yes, err := confirm(fmt.Sprintf("Run this in %s: %s? [y/N] ", a.Fix.Node, strings.Join(a.Fix.Commands, "; ")))
-	if err != nil || !yes {
+	if !confirm(ctx, fmt.Sprintf("Run this in %s: %s? [y/N] ", a.Fix.Node, strings.Join(a.Fix.Commands, "; "))) {
+		fmt.Fprintln(os.Stderr, "packetwalk: nothing was changed")
 		return exitOf(a)
 	}
 	if err := t.runFix(ctx, a.Fix); err != nil {
@@ -52,17 +52,23 @@ func (t *theater) runFix(ctx context.Context, f why.Fix) error {
 	return nil
 }
 
-// confirm asks for a yes. The end of the input is a no.
-func confirm(question string) (bool, error) {
+// confirm asks for a yes. The end of the input is a no, and so is the end of ctx.
+func confirm(ctx context.Context, question string) bool {
 	fmt.Fprint(os.Stderr, question)
-	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	if err != nil && line == "" {
+	answered := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(os.Stdin).ReadString('\n') // what there is before an error counts
+		answered <- line
+	}()
+	select {
+	case line := <-answered:
+		if !strings.HasSuffix(line, "\n") {
+			fmt.Fprintln(os.Stderr)
+		}
+		line = strings.ToLower(strings.TrimSpace(line))
+		return line == "y" || line == "yes"
+	case <-ctx.Done():
 		fmt.Fprintln(os.Stderr)
-		return false, nil
+		return false
 	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return true, nil
-	}
-	return false, nil
 }

@@ -34,13 +34,7 @@ func whyOnMachine(ctx context.Context, flags whyFlags) error {
 	}
 	h := &hostScene{flags: flags, origin: origin, place: vantage.Here()}
 	h.machine = vantage.Open(ctx, h.place, docker.Socket(os.Getenv))
-	t := &theater{flags: flags, ask: h.ask}
-	if origin.Kind == vantage.Anywhere {
-		t.watch = map[string]string{"zh": "连不上的那台机器"}[flags.lang]
-		if t.watch == "" {
-			t.watch = "the machine that cannot reach it"
-		}
-	}
+	t := &theater{flags: flags, ask: h.ask, watch: origin.Kind == vantage.Anywhere}
 	return t.show(ctx)
 }
 
@@ -140,10 +134,13 @@ func (h *hostScene) resolve(ctx context.Context) (netip.Addr, error) {
 	if err == nil {
 		return addresses[0], nil
 	}
+	if !errors.Is(err, vantage.ErrUnknownName) && h.machine.Unavailable() == nil {
+		return netip.Addr{}, usageError{inputError{err}} // a container is meant
+	}
 	ctx, cancel := context.WithTimeout(ctx, resolveWithin)
 	defer cancel()
 	found, dnsErr := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
-	if dnsErr != nil || len(found) == 0 {
+	if dnsErr != nil {
 		return netip.Addr{}, usageError{inputError{fmt.Errorf("%w; and the system does not know the name: %w", err, dnsErr)}}
 	}
 	return found[0].Unmap(), nil

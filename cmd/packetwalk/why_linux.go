@@ -53,8 +53,8 @@ type theater struct {
 	ask func(context.Context) (tui.Asked, error)
 	// run carries out a command in a node; nil where nothing must be changed.
 	run func(ctx context.Context, node, command string) (output string, exit int, err error)
-	// watch says from where somebody may try, where a request is waited for.
-	watch string
+	// watch says that ask waits for somebody's request.
+	watch bool
 }
 
 // labScene is a lab that is asked about.
@@ -258,8 +258,9 @@ func enterLab(ctx context.Context, which string, flags whyFlags) error {
 	if err != nil {
 		return fmt.Errorf("finding this program, to run it in the lab: %w", err)
 	}
-	args := append([]string{self}, os.Args[1:]...)
-	return runInLab(ctx, which, flags.from, append(args, "--inside", "--lang", flags.lang))
+	// In front of what the user wrote, which may have a -- in it.
+	own := []string{self, "why", "--inside", "--lang", flags.lang}
+	return runInLab(ctx, which, flags.from, append(own, os.Args[2:]...))
 }
 
 // labToAsk says whether the question is about a running lab: the one that was
@@ -373,13 +374,12 @@ func whyInScenario(ctx context.Context, flags whyFlags) error {
 		return err
 	}
 	defer l.Close()
-	return inBuiltLab(l, iptables, flags).show(ctx)
+	return theaterOf(newLabScene(l, iptables, flags), l).show(ctx)
 }
 
-// inBuiltLab asks in a lab of this process.
-func inBuiltLab(l *lab.Lab, iptables string, flags whyFlags) *theater {
-	s := newLabScene(l, iptables, flags)
-	return &theater{flags: flags, ask: s.ask, run: runIn(l)}
+// theaterOf asks and acts in a lab of this process.
+func theaterOf(s *labScene, l *lab.Lab) *theater {
+	return &theater{flags: s.flags, ask: s.ask, run: runIn(l)}
 }
 
 // newLabScene is a lab of this process, to be asked about.
