@@ -2,10 +2,10 @@ package assets
 
 func englishWhy() Why {
 	return Why{
-		Reachable: "reachable: {title}", NotReachable: "not reachable: {title}", Unclear: "not clear: {title}",
+		Reachable: "reachable: {title}", NotReachable: "not reachable: {title}",
 		Asked: "asked: {target} from {from}: {result}", AskedAbout: "asked: {target}: {result}",
 		Answered: "an answer came", Refused: "refused", Unreachable: "an error came back", Silent: "nothing came back",
-		Stalled: "connected, then no data came through", Unasked: "the request was only watched", WithError: "{result} ({error})",
+		Stalled: "connected, then no data came through", WithError: "{result} ({error})",
 		Because: "because: {text}", Culprit: "culprit: {culprit}", Evidence: "evidence:", Opens: "what this opens up: {text}",
 		Unseen: "could not be seen:", Fix: "fix, in {node}:", FixAnywhere: "fix:",
 		CulpritIn: "{kind} in {node}",
@@ -28,7 +28,7 @@ func englishWhyScreen() WhyScreen {
 		Watching: "try {target} now, from where it does not work …", Again: "asking again: {what}", Finishing: "the fix is run; {what}",
 		Running: "running in {node}: {command}",
 		Failed:  "the question could not be asked: {error}", AskAgain: "{key} asks again",
-		Reached: "✓ reachable", NotReached: "✗ not reachable", Unclear: "not clear", Waiting: "asking …",
+		Reached: "✓ reachable", NotReached: "✗ not reachable", Waiting: "asking …",
 		StepThrough: "{enter} shows the step that decided, {space} plays the walk", NoWalks: "No packet of the request was seen, so there is no walk to step through.",
 		Decided: "◆ decided here: {title}", Ended: "◆ it ended here: {title}",
 		MarkDecided: Term{"◆", "the step that decided what became of the request, or at which it ended"},

@@ -3,11 +3,11 @@ package assets
 // Why is what an answer says beside the sentences of its cause, on the screen
 // and in plain text alike.
 type Why struct {
-	// The headline, by what is known. Unclear is where the request was only watched.
-	Reachable, NotReachable, Unclear string
+	// The headline.
+	Reachable, NotReachable string
 	// Asked is the question with what came of it; AskedAbout where the sender is not known.
 	Asked, AskedAbout                                        string
-	Answered, Refused, Unreachable, Silent, Stalled, Unasked string
+	Answered, Refused, Unreachable, Silent, Stalled string
 	// WithError adds the sender's own error to a result.
 	WithError string
 
@@ -47,7 +47,7 @@ type WhyScreen struct {
 	// Failed is why the question could not be asked.
 	Failed, AskAgain string
 	// The notes on the panel's border.
-	Reached, NotReached, Unclear, Waiting string
+	Reached, NotReached, Waiting string
 	// What the keys show: under an answer with walks, and without.
 	StepThrough, NoWalks string
 	// Decided is said at the culprit, Ended where the request ended otherwise, each

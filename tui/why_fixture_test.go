@@ -57,7 +57,7 @@ func blocked() why.Answer {
 		Values:  why.Values{"target": "192.168.23.149:80", "node": "host", "table": "filter", "chain": "DOCKER-USER", "rule": "1"},
 		Evidence: []why.Fact{
 			rewritten(w),
-			fact(why.RequestEnded, w, w.End, "outcome", "dropped", "node", "host", "place", "filter/DOCKER-USER 1"),
+			fact(why.RequestEnded, w, w.End, "outcome", "dropped", "node", "host", "place", "filter/DOCKER-USER", "rule", "1"),
 			fact(why.KernelAgrees, trace.Walk{}, -1, "reason", "NETFILTER_DROP", "function", "nft_do_chain"),
 		},
 		Fix:     why.Fix{Node: "host", Commands: []string{"iptables -I DOCKER-USER 1 -s 192.168.23.1/32 -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -m conntrack --ctstate NEW,ESTABLISHED,RELATED -j RETURN"}},
@@ -117,12 +117,12 @@ func unknown() why.Answer {
 	q.From = ""
 	return why.Answer{
 		Question: q, Cause: why.Unknown, Values: why.Values{"target": "192.168.23.149:80"},
-		Evidence: []why.Fact{fact(why.RequestEnded, w, w.End, "outcome", "lost", "node", "host", "place", "nat/DOCKER 2")},
+		Evidence: []why.Fact{fact(why.RequestEnded, w, w.End, "outcome", "lost", "node", "host", "place", "nat/DOCKER", "rule", "2")},
 		Unseen: []why.Fact{
 			fact(why.NotLookedAt, trace.Walk{}, -1, "node", "host", "part", "routes", "err", "operation not permitted"),
 			fact(why.WouldShow, trace.Walk{}, -1, "node", "host", "command", "ip route get 172.17.0.2 from 192.168.23.1 iif ens33"),
 		},
-		Attempt: why.Attempt{Result: why.Unasked, Walks: []trace.Walk{w}},
+		Attempt: why.Attempt{Result: why.Silent, Walks: []trace.Walk{w}},
 	}
 }
 

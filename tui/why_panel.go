@@ -27,7 +27,7 @@ func (p answerPanel) note() string {
 	if p.q.doing != resting || p.q.answer == nil {
 		return m.Waiting
 	}
-	return [...]string{unclear: m.Unclear, reachable: m.Reached, notReachable: m.NotReached}[standingOf(*p.q.answer)]
+	return choose(p.q.answer.Reachable, m.Reached, m.NotReached)
 }
 
 // extent is the number of lines and the room for them.

@@ -21,7 +21,7 @@ func (m *model) whyStatus() (string, look) {
 	case m.focused() == onCard && q.parked:
 		return fill(s.StepThrough, "enter", m.keys.Show.Help().Key, "space", m.keys.Pause.Help().Key), softLook
 	case m.atDecision():
-		return m.atDecisionStatus(w), standingOf(*q.answer).look()
+		return m.atDecisionStatus(w), headlineLook(*q.answer)
 	}
 	return "", plainLook
 }

@@ -46,40 +46,17 @@ func (p answerText) join(parts ...[]line) []line {
 	return all
 }
 
-// standing is what is known of the target.
-type standing uint8
-
-const (
-	unclear standing = iota // the request was only watched, and nothing is to blame
-	reachable
-	notReachable
-)
-
-func standingOf(a why.Answer) standing {
-	switch {
-	case a.Reachable:
-		return reachable
-	case a.Attempt.Result == why.Unasked && a.Cause == why.Unknown:
-		return unclear
-	}
-	return notReachable
-}
-
-func (s standing) look() look {
-	switch s {
-	case reachable:
-		return goodLook
-	case notReachable:
-		return badLook
-	}
-	return warningLook
-}
-
 // headline says whether the target is reachable, and the one thing to blame.
 func (p answerText) headline() []line {
-	m, s := p.w.m.Why, standingOf(p.a)
-	text := [...]string{unclear: m.Unclear, reachable: m.Reachable, notReachable: m.NotReachable}[s]
-	return wrapped(clean(fill(text, "title", p.t.Title)), p.room(), 2, s.look())
+	text := choose(p.a.Reachable, p.w.m.Why.Reachable, p.w.m.Why.NotReachable)
+	return wrapped(clean(fill(text, "title", p.t.Title)), p.room(), 2, headlineLook(p.a))
+}
+
+func headlineLook(a why.Answer) look {
+	if a.Reachable {
+		return goodLook
+	}
+	return badLook
 }
 
 // asked is the question, and what the request brought.
@@ -94,7 +71,7 @@ func (p answerText) result() string {
 	m, t := p.w.m.Why, p.a.Attempt
 	text, known := map[why.Result]string{
 		why.Answered: m.Answered, why.Refused: m.Refused, why.Unreachable: m.Unreachable,
-		why.Silent: m.Silent, why.Stalled: m.Stalled, why.Unasked: m.Unasked,
+		why.Silent: m.Silent, why.Stalled: m.Stalled,
 	}[t.Result]
 	if !known {
 		text = string(t.Result)

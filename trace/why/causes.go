@@ -44,15 +44,15 @@ var causes = []Cause{
 	// the packet there is not to blame.
 	{
 		Name: "link-down", Find: findLinkDown, Reasons: []string{"NEIGH_FAILED", "IP_INNOROUTES", "NETFILTER_DROP"},
-		Title:   Words{En: "The interface {text} of {node} is down", Zh: "{node} 的接口 {text} 没有启用"},
-		Because: Words{En: "Nothing passes an interface in the state {state}, and the routes over it are not used.", Zh: "状态为 {state} 的接口不传送任何数据包，经过它的路由也不会使用。"},
+		Title:   Words{En: "The interface {text} of {node} is down ({state})", Zh: "{node} 的接口 {text} 处于断开状态（{state}）"},
+		Because: Words{En: "Nothing passes an interface in the state {state}.", Zh: "状态为 {state} 的接口不传送任何数据包。"},
 		Opens:   Words{En: "Everything that uses {text} works again, not only this request. Routes over it that were made by hand have to be made again.", Zh: "所有使用 {text} 的通信都会恢复，而不仅仅是这一个请求。经过它的手工路由需要重新添加。"},
 	},
 	{
 		Name: "policy-route", Find: findPolicyRoute, Reasons: []string{"NETFILTER_DROP", "NEIGH_FAILED", "IP_INNOROUTES", "IP_INADDRERRORS", "IP_RPFILTER", "IP_INHDR"},
 		Title:   Words{En: "A routing rule in {node} sends the packet to {to} the wrong way", Zh: "{node} 的一条策略路由规则把发往 {to} 的数据包引错了路"},
 		Because: Words{En: "The rule {text} (ip-rule(8)) decides before the main table is asked, and what it leads to does not lead to {to}.", Zh: "规则 {text}（ip-rule(8)）先于主路由表生效，而它所指向的并不通往 {to}。"},
-		Opens:   Words{En: "Only packets with these addresses are routed by the main table; the rule goes on to decide about all others.", Zh: "只有这两个地址之间的数据包改由主路由表决定；其余的仍由该规则决定。"},
+		Opens:   Words{En: "With a rule in front of it, only packets with these addresses are routed by the main table, and the rule goes on to decide about all others. Where no other way is known the rule itself is deleted, for everybody.", Zh: "若在它前面另加一条规则，则只有这两个地址之间的数据包改由主路由表决定，其余的仍由该规则决定。若不知道别的路，则删除该规则本身，影响所有流量。"},
 	},
 	{
 		Name: "duplicate-route", Find: findDuplicateRoute, Reasons: []string{"NETFILTER_DROP", "NEIGH_FAILED"},
@@ -88,8 +88,8 @@ var causes = []Cause{
 	},
 	{
 		Name: "hairpin", Find: findHairpin, Reasons: []string{"IP_LOCAL_SOURCE", "NO_SOCKET"},
-		Title:   Words{En: "The answer to {from} comes from an address that it never asked: {node} translates the destination, and not the source", Zh: "给 {from} 的应答来自它从未访问过的地址：{node} 只转换了目的地址，没有转换源地址"},
-		Because: Words{En: "{sender} and {to} are on one network. The server sees the sender's own address and answers it directly, past {node}, which would have had to turn the translation back. A MASQUERADE rule makes it answer by way of {node}.", Zh: "{sender} 与 {to} 在同一个网络里。服务器看到的是发送方自己的地址，于是绕过 {node} 直接应答，而本该由 {node} 把地址转换还原。MASQUERADE 规则可以让应答经过 {node}。"},
+		Title:   Words{En: "{node} sends {from}'s request back into the network that it came from, with its source unchanged", Zh: "{node} 把 {from} 的请求转回了它来自的网络，却没有转换源地址"},
+		Because: Words{En: "{sender} and {to} are on one network. A neighbour answers {sender} directly, past {node}, from an address that {sender} did not contact; a container that reaches itself drops the packet, since its source is its own address. A MASQUERADE rule makes the answer go through {node}.", Zh: "{sender} 与 {to} 在同一个网络里。若是邻居，它会绕过 {node} 直接应答，而 {sender} 并未访问过那个地址；若是容器访问自身，源地址就是它自己的地址，数据包会被丢弃。MASQUERADE 规则可以让应答经过 {node}。"},
 		Opens:   Words{En: "For requests from {sender} to {to} the server sees {node} as the sender. Docker does the same for a container that asks itself; for all of a network, give its prefix in the place of the addresses.", Zh: "对于从 {sender} 到 {to} 的请求，服务器看到的发送方会是 {node}。Docker 对容器访问自身的情况也是这样做的；要用于整个网络，把地址换成网段即可。"},
 	},
 	{
@@ -108,25 +108,25 @@ var causes = []Cause{
 		Name: "internal-network", Find: findInternalNetwork, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "Docker's network is internal: {table}/{chain} rule {rule} in {node} drops the packet", Zh: "这个 Docker 网络是内部网络：{node} 的 {table}/{chain} 第 {rule} 条丢弃了数据包"},
 		Because: Words{En: "The network was made with --internal: nothing comes in from elsewhere, and nothing goes out.", Zh: "该网络创建时带有 --internal：外面的数据包进不来，里面的也出不去。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. Docker's own way is a second network for the container: docker network connect.", Zh: "只放行从 {sender} 到 {to} 的流量。Docker 的正规做法是给容器再接一个网络：docker network connect。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. Docker's own way is a second network for the container: docker network connect.", Zh: "只放行从 {sender} 到 {to} 的流量。Docker 推荐的做法是给容器再接一个网络：docker network connect。"},
 	},
 	{
 		Name: "bridge-isolation", Find: findBridgeIsolation, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "Docker keeps its networks apart: {table}/{chain} rule {rule} in {node} drops the packet from {in}", Zh: "Docker 隔离了它的各个网络：{node} 的 {table}/{chain} 第 {rule} 条丢弃了来自 {in} 的数据包"},
 		Because: Words{En: "Containers of different networks do not reach each other: this rule stops what comes from one bridge and is meant for another.", Zh: "不同网络中的容器互相不可达：这条规则拦下从一个网桥去往另一个网桥的数据包。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through, past Docker's isolation. Docker's own way is to connect one of the containers to the network of the other: docker network connect.", Zh: "只放行从 {sender} 到 {to} 的流量，绕过 Docker 的隔离。Docker 的正规做法是把其中一个容器接入另一个网络：docker network connect。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through, past Docker's isolation. Docker's own way is to connect one of the containers to the network of the other: docker network connect.", Zh: "只放行从 {sender} 到 {to} 的流量，绕过 Docker 的隔离。Docker 推荐的做法是把其中一个容器接入另一个网络：docker network connect。"},
 	},
 	{
 		Name: "direct-access", Find: findDirectAccess, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "Docker lets nobody from outside reach a container's own address: {table}/{chain} rule {rule} in {node}", Zh: "Docker 不允许外部直接访问容器自己的地址：{node} 的 {table}/{chain} 第 {rule} 条"},
 		Because: Words{En: "Since version 28 Docker drops what comes to a container's address from anywhere but its own bridge. The service is meant to be reached through a published port of {node}.", Zh: "从 28 版起，Docker 会丢弃从自身网桥以外直接发往容器地址的数据包。这项服务应当通过 {node} 上发布的端口访问。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. Docker's own way is to ask for the published port, or a network with the gateway mode nat-unprotected or routed.", Zh: "只放行从 {sender} 到 {to} 的流量。Docker 的正规做法是访问发布的端口，或者使用网关模式为 nat-unprotected 或 routed 的网络。"},
+		Opens:   Words{En: "Only {sender} to {to} is let through. Docker's own way is to ask for the published port, or a network with the gateway mode nat-unprotected or routed.", Zh: "只放行从 {sender} 到 {to} 的流量。Docker 推荐的做法是访问发布的端口，或者使用网关模式为 nat-unprotected 或 routed 的网络。"},
 	},
 	{
 		Name: "wrong-container-port", Find: findWrongContainerPort, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "The port leads to {dst}, where nothing listens; {at} listens on {ports}", Zh: "该端口转到 {dst}，那里没有程序监听；{at} 监听的是 {ports}"},
 		Because: Words{En: "The rule in {node} sends the request on to {dst}: {text}. The number behind the colon must be the one that the server listens on in the container.", Zh: "{node} 的规则把请求转发到 {dst}：{text}。冒号后面的端口必须是服务器在容器内监听的端口。"},
-		Opens:   Words{En: "The published port leads to another port of the same container, for everybody. Docker writes its rules anew: start the container again with the right number behind the colon of -p.", Zh: "发布的端口对所有人都会转到同一容器的另一个端口。Docker 会重写它的规则：请在 -p 的冒号后面写上正确的端口，重新启动容器。"},
+		Opens:   Words{En: "The published port leads to another port of the same container, for everybody. Docker writes its rules anew: create the container anew with the right number behind the colon of -p.", Zh: "发布的端口对所有人都会转到同一容器的另一个端口。Docker 会重写它的规则：请在 -p 的冒号后面写上正确的端口，重新创建容器。"},
 	},
 	{
 		Name: "published-other-protocol", Find: findPublishedOtherProtocol, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
@@ -143,12 +143,12 @@ var causes = []Cause{
 	{
 		Name: "nat-passed-over", Find: findNatPassedOver, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "The rule that publishes port {port} of {node} is not for this packet: {match}", Zh: "发布 {node} 端口 {port} 的规则不适用于这个数据包：{match}"},
-		Because: Words{En: "{table}/{chain} rule {rule} would have sent the request on, but asks for {match}, and the packet has {have}: {text}.", Zh: "{table}/{chain} 第 {rule} 条本应转发请求，但它要求 {match}，而数据包是 {have}：{text}。"},
+		Because: Words{En: "{table}/{chain} rule {rule} would have sent the request on, but asks for {match}, which the packet has not ({have}): {text}.", Zh: "{table}/{chain} 第 {rule} 条本应转发请求，但它要求 {match}，而数据包不符（{have}）：{text}。"},
 		Opens:   Words{En: "The port is published for this sender as well, past what the rule asks for.", Zh: "该端口也对这个发送方发布，不再受这条规则的条件限制。"},
 	},
 	{
 		Name: "nat-not-reached", Find: findNatNotReached, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
-		Title:   Words{En: "The packet never comes to the rule that publishes port {port} of {node}: {table}/{chain} rule {rule}", Zh: "数据包根本到不了发布 {node} 端口 {port} 的规则：{table}/{chain} 第 {rule} 条"},
+		Title:   Words{En: "{table}/{chain} rule {rule} in {node} keeps the packet from the rule that publishes port {port}", Zh: "{node} 的 {table}/{chain} 第 {rule} 条使数据包到不了发布端口 {port} 的规则"},
 		Because: Words{En: "A rule for the port is there and would match, but this one decides before it whether it is asked at all: {text}.", Zh: "有一条针对该端口且能匹配的规则，但是否会查询到它，由排在前面的这条规则决定：{text}。"},
 		Opens:   Words{En: "The port is published for this sender as well, in front of the rule that keeps others away from it.", Zh: "该端口也对这个发送方发布，排在这条把其他流量挡开的规则之前。"},
 	},
@@ -156,7 +156,7 @@ var causes = []Cause{
 		Name: "not-published", Find: findNotPublished, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "{node} does not publish port {port}, and nothing listens on it there", Zh: "{node} 没有发布端口 {port}，本机也没有程序监听它"},
 		Because: Words{En: "No rule in the nat table of {node} sends {proto} port {port} on to a container, so the request was for {node} itself.", Zh: "{node} 的 nat 表中没有规则把 {proto} 端口 {port} 转给容器，所以请求就落到了 {node} 自己身上。"},
-		Opens:   Words{En: "The port is published for this sender only; leave -s out for everybody. With Docker: start the container again with -p.", Zh: "该端口只对这个发送方发布；去掉 -s 就对所有人有效。在 Docker 中：用 -p 重新启动容器。"},
+		Opens:   Words{En: "The port is published for this sender only; leave -s out for everybody. With Docker: create the container anew with -p.", Zh: "该端口只对这个发送方发布；去掉 -s 就对所有人有效。在 Docker 中：用 -p 重新创建容器。"},
 	},
 	{
 		Name: "output-drop", Find: findOutputDrop, Reasons: []string{"NETFILTER_DROP"},
@@ -242,7 +242,7 @@ var causes = []Cause{
 	{
 		Name: "martian-destination", Find: findMartianDestination, Reasons: []string{"IP_LOCALNET", "IP_INVALID_DEST"},
 		Title:   Words{En: "{node} takes no packet from outside for {to}: {text}", Zh: "{node} 不接受来自外部、发往 {to} 的数据包：{text}"},
-		Because: Words{En: "A DNAT made the destination a loopback address. The kernel drops such packets that come in by {in} as martians, unless route_localnet is on.", Zh: "DNAT 把目的地址改成了环回地址。除非打开 route_localnet，内核会把从 {in} 进来的这类数据包当作“火星包”丢弃。"},
+		Because: Words{En: "A DNAT made the destination a loopback address. The kernel drops such packets that come in by {in} as martians, unless route_localnet is on.", Zh: "DNAT 把目的地址改成了环回地址。除非打开 route_localnet，内核会把从 {in} 进来的这类数据包当作 martian 包（非法源/目的地址）丢弃。"},
 		Opens:   Words{En: "What listens on 127.0.0.0/8 only becomes reachable for everybody who can send to {in}, unless rules prevent that.", Zh: "只监听 127.0.0.0/8 的服务将对所有能向 {in} 发包的人开放，除非另有规则阻止。"},
 	},
 	{
@@ -254,7 +254,7 @@ var causes = []Cause{
 	{
 		Name: "martian-source", Find: findMartianSource, Reasons: []string{"IP_INVALID_SOURCE", "NEIGH_FAILED"},
 		Title:   Words{En: "{at} takes no packet from outside with the source {for}", Zh: "{at} 不接受来自外部、源地址为 {for} 的数据包"},
-		Because: Words{En: "{node} sent the packet on with a loopback address as its source, and {at} drops it as a martian: nothing in nat/POSTROUTING of {node} replaced it.", Zh: "{node} 转发时源地址仍是环回地址，{at} 将其当作“火星包”丢弃：{node} 的 nat/POSTROUTING 没有替换源地址。"},
+		Because: Words{En: "{node} sent the packet on with a loopback address as its source, and {at} drops it as a martian: nothing in nat/POSTROUTING of {node} replaced it.", Zh: "{node} 转发时源地址仍是环回地址，{at} 将其当作 martian 包（非法源/目的地址）丢弃：{node} 的 nat/POSTROUTING 没有替换源地址。"},
 		Opens:   Words{En: "{at} sees such requests come from the address of {node}.", Zh: "在 {at} 看来，这类请求来自 {node} 的地址。"},
 	},
 	{
@@ -314,7 +314,7 @@ var causes = []Cause{
 		Name: "ttl-expired", Find: findTTLExpired, Reasons: []string{"IP_INHDR"},
 		Title:   Words{En: "The packet's TTL is used up in {at}", Zh: "数据包的 TTL 在 {at} 耗尽"},
 		Because: Words{En: "{text} gives the packet a TTL that is too small for its way, and a router drops what it would have to send on with 0.", Zh: "{text} 使数据包的 TTL 不足以走完全程；路由器会丢弃 TTL 减到 0 的数据包。"},
-		Opens:   Words{En: "Everything that it applied to keeps a larger TTL, and so gets further.", Zh: "凡受其影响的数据包都会保持较大的 TTL，因而走得更远。"},
+		Opens:   Words{En: "With an exception from a rule only this request keeps its TTL; a new default is for everything that the sender sends.", Zh: "若是规则所致，只有这一请求保持原有的 TTL；若修改默认值，则对发送方的所有数据包生效。"},
 	},
 	{
 		Name: "mtu", Find: findMTU, Reasons: []string{"PKT_TOO_BIG", "NETFILTER_DROP"},

@@ -139,3 +139,11 @@ func culpritOf(s trace.Step) Culprit {
 
 // single is a single address in the words of iptables.
 func single(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String() }
+
+// withoutLength is a prefix as people write it: a single address without its length.
+func withoutLength(prefix string) string {
+	if p, err := netip.ParsePrefix(prefix); err == nil && p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return prefix
+}

@@ -3,6 +3,7 @@ package why
 import (
 	"maps"
 	"strconv"
+	"strings"
 
 	"packetwalk/assets"
 	"packetwalk/trace"
@@ -11,36 +12,42 @@ import (
 // The kinds of fact.
 const (
 	// What became of the packets.
-	NothingSent   FactKind = "nothing-sent"
-	RequestEnded  FactKind = "request"
-	ReplyEnded    FactKind = "reply"
-	RefusalCame   FactKind = "refusal"
-	NoReplySeen   FactKind = "no-reply"
-	SenderSaw     FactKind = "sender"
-	Rewritten     FactKind = "rewritten"
+	NothingSent      FactKind = "nothing-sent"
+	RequestEnded     FactKind = "request"
+	ReplyEnded       FactKind = "reply"
+	RefusalCame      FactKind = "refusal"
+	NoReplySeen      FactKind = "no-reply"
+	Rewritten        FactKind = "rewritten"
+	RequestElsewhere FactKind = "request-elsewhere"
+	PacketTooBig     FactKind = "too-big"
+
+	// What the kernel says.
 	KernelAgrees  FactKind = "kernel-agrees"
 	KernelOther   FactKind = "kernel-other"
-	EventsLost    FactKind = "events-lost"
-	NotLookedAt   FactKind = "not-looked-at"
-	KernelDeaf    FactKind = "kernel-not-asked"
-	KernelMissed  FactKind = "kernel-missed"
+	KernelRefuses FactKind = "kernel-refuses"
+
+	// How things stand.
 	SocketsThere  FactKind = "sockets"
+	NoSockets     FactKind = "no-sockets"
 	RuleStands    FactKind = "rule"
+	NativeStands  FactKind = "nft-chain"
 	StateOf       FactKind = "state"
-	WouldShow     FactKind = "would-show"
 	PublishedPort FactKind = "published"
+	PublishedAs   FactKind = "published-as"
+
+	// What could not be seen, and what would show it.
+	EventsLost   FactKind = "events-lost"
+	NotLookedAt  FactKind = "not-looked-at"
+	KernelDeaf   FactKind = "kernel-not-asked"
+	KernelMissed FactKind = "kernel-missed"
+	WouldShow    FactKind = "would-show"
+
 	// In what an outside client that was made for the question differs from a real one.
 	OutsideStartsHere    FactKind = "outside-starts-here"
 	RuleNamesInterface   FactKind = "rule-names-interface"
 	RuleNamesSender      FactKind = "rule-names-sender"
 	ChoiceNamesInterface FactKind = "policy-rule-names-interface"
 	SettingDiffers       FactKind = "setting-differs"
-	KernelRefuses        FactKind = "kernel-refuses"
-	PacketTooBig         FactKind = "too-big"
-	// Of rules, NAT, sockets and replies.
-	RequestElsewhere FactKind = "request-elsewhere"
-	PublishedAs      FactKind = "published-as"
-	NativeStands     FactKind = "nft-chain"
 )
 
 // factWords are the sentences for facts, by language. The braces are Values.
@@ -50,28 +57,28 @@ var factWords = map[FactKind]Words{
 	ReplyEnded:   {En: "the reply was {outcome} in {node} at {place}", Zh: "应答在 {node} 的 {place} 处{outcome}"},
 	RefusalCame:  {En: "{node} answered with {packet}", Zh: "{node} 以 {packet} 回应"},
 	NoReplySeen:  {En: "no reply was seen to leave {node}", Zh: "没有看到应答离开 {node}"},
-	SenderSaw:    {En: "{from} was told: {err}", Zh: "{from} 得到的结果：{err}"},
 	Rewritten:    {En: "{table}/{chain} rule {rule} in {node} rewrote the destination to {dst}", Zh: "{node} 的 {table}/{chain} 第 {rule} 条规则把目的地址改写为 {dst}"},
-	KernelAgrees: {En: "the kernel's own word: {reason}, in {function}", Zh: "内核给出的丢弃原因：{reason}，位于 {function}"},
-	KernelOther:  {En: "the kernel also dropped the packet with {reason}, in {function}", Zh: "内核还以 {reason} 丢弃过该数据包，位于 {function}"},
+	KernelAgrees: {En: "the kernel's own word: {reason} ({function})", Zh: "内核给出的丢弃原因：{reason}（{function}）"},
+	KernelOther:  {En: "the kernel gave another reason for dropping the packet: {reason} ({function})", Zh: "内核给出了另一个丢弃原因：{reason}（{function}）"},
 	EventsLost:   {En: "{events} events of the trace were lost: the walk may have holes; ask again on a quieter machine", Zh: "跟踪丢失了 {events} 个事件：路径可能不完整；请在机器较空闲时再试一次"},
 	NotLookedAt:  {En: "{part} of {node} could not be read: {err}", Zh: "无法读取 {node} 的 {part}：{err}"},
 	KernelDeaf:   {En: "the kernel's own reason for the drop could not be read: {err}", Zh: "无法读取内核给出的丢弃原因：{err}"},
 	KernelMissed: {En: "the kernel dropped more packets at once than could be read; its reason for this one may be among those that were missed", Zh: "内核同时丢弃的数据包太多，未能全部读取；这个数据包的丢弃原因可能就在遗漏的记录中"},
 	SocketsThere: {En: "{node} listens on: {sockets}", Zh: "{node} 正在监听：{sockets}"},
+	NoSockets:    {En: "nothing listens in {node} for {proto}", Zh: "{node} 中没有程序监听 {proto}"},
 	RuleStands:   {En: "{node}, {table}/{chain} rule {rule}: {text}", Zh: "{node}，{table}/{chain} 第 {rule} 条规则：{text}"},
 	StateOf:      {En: "{node}: {text}", Zh: "{node}：{text}"},
 	WouldShow:    {En: "{command} in {node} would show more", Zh: "在 {node} 中运行 {command} 可以看到更多"},
 	OutsideStartsHere: {
-		En: "the outside client {address} was at {interface}, a link of its own to {node}: what a real one passes before that (routers, a cloud's firewall, XDP or tc at the real interface) was not asked",
-		Zh: "外部客户端 {address} 接在 {node} 的专用接口 {interface} 上：真实客户端在此之前经过的一切（路由器、云防火墙、真实接口上的 XDP 或 tc）都没有经过",
+		En: "the outside client {address} was at {interface}, a link of its own to {node}: what a real one passes before that (routers, a cloud's firewall, XDP or tc at the real interface) had no part in this",
+		Zh: "外部客户端 {address} 接在 {node} 的专用接口 {interface} 上：真实客户端在此之前经过的一切（路由器、云防火墙、真实接口上的 XDP 或 tc）都不在这次测试之内",
 	},
 	RuleNamesInterface: {
-		En: "{node}, {table}/{chain} rule {rule} tells {interface} from other interfaces, so what comes in there may fare otherwise: {text}",
+		En: "{node}, {table}/{chain} rule {rule} tells {interface} from other interfaces, so what comes in there may be treated differently: {text}",
 		Zh: "{node}，{table}/{chain} 第 {rule} 条规则区分了 {interface} 与其他接口，从那里进来的数据包可能有不同的结果：{text}",
 	},
 	RuleNamesSender: {
-		En: "{node}, {table}/{chain} rule {rule} tells senders apart, so others than {address} may fare otherwise: {text}",
+		En: "{node}, {table}/{chain} rule {rule} tells senders apart, so others than {address} may be treated differently: {text}",
 		Zh: "{node}，{table}/{chain} 第 {rule} 条规则区分了发送方，{address} 以外的发送方可能有不同的结果：{text}",
 	},
 	ChoiceNamesInterface: {
@@ -79,8 +86,8 @@ var factWords = map[FactKind]Words{
 		Zh: "{node}：有一条策略路由规则只针对从 {interface} 进来的数据包：{text}",
 	},
 	SettingDiffers: {
-		En: "{node}: {text}, but {own}",
-		Zh: "{node}：{text}，而 {own}",
+		En: "{node}: {text}, but {own} for the outside client's link",
+		Zh: "{node}：{text}，而外部客户端所用的接口是 {own}",
 	},
 	PublishedPort: {En: "Docker publishes {container}'s port {inside} on {outside}", Zh: "Docker 把 {container} 的端口 {inside} 发布在 {outside} 上"},
 	KernelRefuses: {En: "the kernel of {node}, asked for the way to {to}, refuses: {err}", Zh: "向 {node} 的内核查询到 {to} 的路径时，它拒绝了：{err}"},
@@ -127,19 +134,18 @@ func endOf(kind FactKind, w trace.Walk) Fact {
 		at = w.End
 	}
 	s := w.Steps[at]
-	return Fact{Kind: kind, Walk: w.ID, Step: at, Values: Values{"outcome": string(w.Outcome), "node": s.Node, "place": place(s)}}
-}
-
-// place names a step: table/chain, and the rule where one was met.
-func place(s trace.Step) string {
+	v := Values{"outcome": string(w.Outcome), "node": s.Node, "place": string(s.Table) + "/" + s.Chain}
 	switch {
 	case s.Table == trace.ConntrackTable:
-		return s.Hook.String()
+		v["place"] = s.Hook.String()
 	case s.Rule > 0:
-		return string(s.Table) + "/" + s.Chain + " " + strconv.Itoa(s.Rule)
+		v["rule"] = strconv.Itoa(s.Rule)
 	}
-	return string(s.Table) + "/" + s.Chain
+	return Fact{Kind: kind, Walk: w.ID, Step: at, Values: v}
 }
+
+// ofRule is a rule's number behind its chain.
+var ofRule = Words{En: " rule {rule}", Zh: " 第 {rule} 条"}
 
 // outcomeWords put an outcome into words.
 var outcomeWords = map[trace.Outcome]Words{
@@ -157,13 +163,20 @@ func (f Fact) Text(lang string) string {
 	if w, ok := outcomeWords[trace.Outcome(v["outcome"])]; ok {
 		v["outcome"] = w.In(lang)
 	}
+	if v["place"] != "" && v["rule"] != "" {
+		v["place"] += v.fill(ofRule.In(lang))
+	}
 	return v.fill(factWords[f.Kind].In(lang))
 }
 
-// fill puts the values into the braces of a text.
+// fill puts the values into the braces of a text. What is in brackets and has no
+// value is left out with them.
 func (v Values) fill(text string) string {
 	var pairs []string
 	for name, value := range v {
+		if value == "" {
+			text = strings.NewReplacer(" ({"+name+"})", "", "（{"+name+"}）", "").Replace(text)
+		}
 		pairs = append(pairs, name, value)
 	}
 	return assets.Fill(text, pairs...)

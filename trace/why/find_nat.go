@@ -1,6 +1,7 @@
 package why
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -232,11 +233,9 @@ func (c *Case) published(is func(missed) bool) *Finding {
 	}
 	m := all[i]
 	failed := m.Failed[0]
-	have := failed.Have
-	if have == "" {
-		have = "-"
-	}
-	f := &Finding{Culprit: m.culprit(), Values: Values{"match": ruleset.Join(failed.Match), "have": have, "published": optionOf(m.Match, "-d"), "other": optionOf(m.Match, "-p")}}
+	f := &Finding{Culprit: m.culprit(), Values: Values{
+		"match": ruleset.Join(failed.Match), "have": failed.Have, "published": cmp.Or(withoutLength(optionOf(m.Match, "-d")), ruleset.Join(failed.Match)), "other": optionOf(m.Match, "-p"),
+	}}
 	if to, ok := m.to(at.Dst); ok && !at.Dst.Addr().IsLoopback() {
 		f.Values["to"] = to.String()
 		f.Fix = c.publish(at, m.variant, to)
@@ -393,7 +392,7 @@ func findWrongContainerPort(c *Case) *Finding {
 	}
 	f := &Finding{
 		Culprit: r.culprit(), Values: Values{"at": at, "dst": last.Dst.String(), "ports": joinPorts(ports)},
-		Facts: []Fact{{Kind: SocketsThere, Step: -1, Values: Values{"node": at, "sockets": c.socketList(at)}}},
+		Facts: []Fact{c.listening(at)},
 	}
 	if right, ok := c.rightPort(last, ports); ok {
 		f.Fix = c.redirect(r, last, right)

@@ -1,7 +1,6 @@
 package why
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -55,8 +54,8 @@ func (c *Case) onPort(is func(host.Socket, trace.Step) bool) *Finding {
 		if s.Local.Port() == at.Dst.Port() && is(s, at) {
 			return &Finding{
 				Culprit: Culprit{Kind: Socket, Node: at.Node, Text: socketText(s)},
-				Values:  Values{"socket": s.Local.String(), "process": process(s), "bound": bare(s.Local.Addr()), "interface": s.Interface},
-				Facts:   []Fact{{Kind: SocketsThere, Step: -1, Values: Values{"node": at.Node, "sockets": c.socketList(at.Node)}}},
+				Values:  Values{"socket": s.Local.String(), "process": s.Process, "bound": bare(s.Local.Addr()), "interface": s.Interface},
+				Facts:   []Fact{c.listening(at.Node)},
 			}
 		}
 	}
@@ -72,17 +71,17 @@ func socketText(s host.Socket) string {
 	return text
 }
 
-// process is the program behind a socket; "-" where that is not known.
-func process(s host.Socket) string { return cmp.Or(s.Process, "-") }
-
-// socketList are the sockets of a node for the protocol in question; "-" for none.
-func (c *Case) socketList(node string) string {
+// listening are the sockets of a node for the protocol in question.
+func (c *Case) listening(node string) Fact {
 	var all []string
 	for _, s := range c.Sockets(node) {
 		all = append(all, socketText(s))
 	}
+	if len(all) == 0 {
+		return Fact{Kind: NoSockets, Step: -1, Values: Values{"node": node, "proto": c.Question.Target.Proto.String()}}
+	}
 	slices.Sort(all)
-	return cmp.Or(strings.Join(slices.Compact(all), ", "), "-")
+	return Fact{Kind: SocketsThere, Step: -1, Values: Values{"node": node, "sockets": strings.Join(slices.Compact(all), ", ")}}
 }
 
 // findLoopbackOnly is a server that listens on the loopback address only.
@@ -117,7 +116,7 @@ func findBacklogFull(c *Case) *Finding {
 		if s.Takes(s.Proto, at.Dst) && s.Queued > s.Limit {
 			return &Finding{
 				Culprit: Culprit{Kind: Socket, Node: at.Node, Text: socketText(s)},
-				Values:  Values{"queued": fmt.Sprint(s.Queued), "limit": fmt.Sprint(s.Limit), "process": process(s)},
+				Values:  Values{"queued": fmt.Sprint(s.Queued), "limit": fmt.Sprint(s.Limit), "process": s.Process},
 			}
 		}
 	}
@@ -132,7 +131,7 @@ func findNothingListens(c *Case) *Finding {
 	}
 	return &Finding{
 		Culprit: Culprit{Kind: Socket, Node: at.Node, Text: c.Question.Target.Proto.String() + " " + at.Dst.String()},
-		Facts:   []Fact{{Kind: SocketsThere, Step: -1, Values: Values{"node": at.Node, "sockets": c.socketList(at.Node)}}},
+		Facts:   []Fact{c.listening(at.Node)},
 	}
 }
 
@@ -159,7 +158,7 @@ func findSilentService(c *Case) *Finding {
 	i := slices.IndexFunc(c.Sockets(at.Node), func(s host.Socket) bool { return s.Takes(s.Proto, at.Dst) })
 	s := c.Sockets(at.Node)[i]
 	return &Finding{
-		Culprit: Culprit{Kind: Socket, Node: at.Node, Text: socketText(s)}, Values: Values{"process": process(s)},
+		Culprit: Culprit{Kind: Socket, Node: at.Node, Text: socketText(s)}, Values: Values{"process": s.Process},
 		Unseen: []Fact{{Kind: WouldShow, Step: -1, Values: Values{"node": at.Node, "command": fmt.Sprintf("tcpdump -ni any udp port %d", at.Dst.Port())}}},
 	}
 }

@@ -156,7 +156,7 @@ func (c *Case) lastDecision() (decision, bool) {
 		return d, true
 	}
 	at, ok := c.Arrived()
-	if !ok || c.Reply != nil || len(c.Refusals) > 0 || c.Attempt.Result == Unasked {
+	if !ok || c.Reply != nil || len(c.Refusals) > 0 {
 		return decision{}, false
 	}
 	d := c.decide(at.Node, host.Query{Src: at.Dst.Addr(), Dst: at.Src.Addr()})

@@ -52,8 +52,6 @@ const (
 	Silent Result = "silent"
 	// Stalled: the TCP connection came about, and then no data came through.
 	Stalled Result = "stalled"
-	// Unasked: the request was only watched, so that what it brought is not known.
-	Unasked Result = "unasked"
 )
 
 // Attempt is one request and what came of it.

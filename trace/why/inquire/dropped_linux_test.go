@@ -34,7 +34,7 @@ func TestKernelsWord(t *testing.T) {
 			}
 			a := heard(t, c, l)
 			said := kernelFacts(a)
-			if len(said) != 1 || said[0]["reason"] != reason || said[0]["node"] != a.Culprit.Node || said[0]["function"] == "?" {
+			if len(said) != 1 || said[0]["reason"] != reason || said[0]["node"] != a.Culprit.Node || said[0]["function"] == "" {
 				t.Errorf("the kernel said %v, want %s in %s; %s", said, reason, a.Culprit.Node, describe(a))
 			}
 		})
