@@ -38,7 +38,7 @@ func newWhy() *cobra.Command {
 			"and the command that mends it. It ends with 0 if the target is reached, with 1 if it is not, and with 2 if the question was wrong.\n\n" +
 			"A target is HOST:PORT over TCP; udp/HOST:PORT, icmp/HOST, or http://HOST:PORT/ to ask for a page, so that data flows too. " +
 			"HOST is an address, the name of a node or container, or a name that the system resolves; without one it is the host itself.\n\n" +
-			"Where a lab is running, the question is about that lab, and --from names a node. On a host, as root, --from says where the request comes from: " +
+			"Where a lab is running, the question is about that lab, and --from names a node of it (as root with --lab, or if the lab has a node of that name). On a host, as root, --from says where the request comes from: " +
 			"local (the host itself), container NAME, or outside (a temporary client behind a veth pair); without it the next real request is waited for. " +
 			"With --ruleset the question is about a host that is rebuilt from the output of iptables-save.",
 		Example: "  packetwalk why 192.168.23.149:80 --from client\n  packetwalk why web:80 --from outside\n" +

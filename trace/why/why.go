@@ -99,10 +99,6 @@ type Evidence struct {
 	// Published are the ports that Docker says it has published; nil where no
 	// daemon was asked.
 	Published []Publication
-	// Kinds says what a node is: "host", "container", "machine".
-	Kinds map[string]string
-	// Names of containers by address.
-	Names map[netip.Addr]string
 	// Lost counts the trace's events that were lost: with any, walks may have holes.
 	Lost uint64
 }

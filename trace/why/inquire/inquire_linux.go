@@ -185,19 +185,13 @@ func (q *Inquiry) Ask(ctx context.Context, question why.Question) (why.Evidence,
 func (q *Inquiry) evidence(ctx context.Context, question why.Question, attempt why.Attempt, when span) (why.Evidence, error) {
 	e := why.Evidence{
 		Question: question, Attempt: attempt, Rules: q.trace.Variants(q.scene.Family), Default: q.variants,
-		Published: q.scene.Published, Kinds: map[string]string{}, Names: map[netip.Addr]string{}, Lost: q.trace.Lost(), Deaf: q.deaf,
+		Published: q.scene.Published, Lost: q.trace.Lost(), Deaf: q.deaf,
 	}
 	about := []netip.Addr{question.Target.Addr.Addr()}
 	for _, w := range attempt.Walks {
 		about = append(about, w.Addresses()...)
-		for addr, name := range w.Names {
-			e.Names[addr] = name
-		}
 	}
 	slices.SortFunc(about, netip.Addr.Compare)
-	for _, p := range q.scene.Places {
-		e.Kinds[p.Name] = p.Kind
-	}
 	var err error
 	if e.Drops, e.DropsLost, err = q.dropped(attempt, when); err != nil {
 		return e, err

@@ -143,13 +143,12 @@ func (c Client) senderMatters(s host.State, r ruleset.Rule, outer []string, requ
 	return false
 }
 
-// choiceCaveats finds the rules of ip-rule(8) that name a real interface, or a sender.
+// choiceCaveats finds the rules of ip-rule(8) that name a real interface.
 func (c Client) choiceCaveats(s host.State, outer []string) []why.Fact {
 	var facts []why.Fact
 	for _, r := range s.Choices {
 		if slices.Contains(outer, r.In) && (r.Family == trace.IPv6) == c.Address.Is6() {
-			text := fmt.Sprintf("%d: iif %s lookup %d", r.Priority, r.In, r.Table)
-			facts = append(facts, fact(why.ChoiceNamesInterface, why.Values{"node": s.Node, "text": text, "interface": r.In}))
+			facts = append(facts, fact(why.ChoiceNamesInterface, why.Values{"node": s.Node, "text": r.String(), "interface": r.In}))
 		}
 	}
 	return facts

@@ -176,7 +176,7 @@ func machine() host.State {
 		},
 		Routes: []host.Route{{Family: trace.IPv4, Table: 254, Type: host.Unicast, Via: netip.MustParseAddr("192.168.23.1"), Interface: "eth0"}},
 		Choices: []host.Choice{
-			{Family: trace.IPv4, Priority: 0, Table: 255}, {Family: trace.IPv4, Priority: 100, In: "eth1", Table: 7},
+			{Family: trace.IPv4, Priority: 0, Table: 255}, {Family: trace.IPv4, Priority: 100, In: "eth1", Type: host.Unicast, Table: 7},
 			{Family: trace.IPv4, Priority: 101, In: "docker0", Table: 8}, {Family: trace.IPv6, Priority: 102, In: "eth1", Table: 9},
 		},
 		Sysctls: map[string]string{
@@ -248,7 +248,7 @@ func TestCaveatsOfTheHost(t *testing.T) {
 		got = append(got, string(f.Kind)+": "+f.Values["text"])
 	}
 	want := []string{
-		"policy-rule-names-interface: 100: iif eth1 lookup 7",
+		"policy-rule-names-interface: 100: from all iif eth1 lookup 7",
 		"setting-differs: net.ipv4.conf.eth1.rp_filter = 1",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
