@@ -7,6 +7,7 @@ import (
 
 	"packetwalk/assets"
 	"packetwalk/trace"
+	"packetwalk/trace/host"
 )
 
 // The kinds of fact.
@@ -61,7 +62,7 @@ var factWords = map[FactKind]Words{
 	KernelAgrees: {En: "the kernel's own word: {reason} ({function})", Zh: "内核给出的丢弃原因：{reason}（{function}）"},
 	KernelOther:  {En: "the kernel gave another reason for dropping the packet: {reason} ({function})", Zh: "内核给出了另一个丢弃原因：{reason}（{function}）"},
 	EventsLost:   {En: "{events} events of the trace were lost: the walk may have holes; ask again on a quieter machine", Zh: "跟踪丢失了 {events} 个事件：路径可能不完整；请在机器较空闲时再试一次"},
-	NotLookedAt:  {En: "{part} of {node} could not be read: {err}", Zh: "无法读取 {node} 的 {part}：{err}"},
+	NotLookedAt:  {En: "{part} of {node} could not be read: {err}", Zh: "无法读取 {node} 的{part}：{err}"},
 	KernelDeaf:   {En: "the kernel's own reason for the drop could not be read: {err}", Zh: "无法读取内核给出的丢弃原因：{err}"},
 	KernelMissed: {En: "the kernel dropped more packets at once than could be read; its reason for this one may be among those that were missed", Zh: "内核同时丢弃的数据包太多，未能全部读取；这个数据包的丢弃原因可能就在遗漏的记录中"},
 	SocketsThere: {En: "{node} listens on: {sockets}", Zh: "{node} 正在监听：{sockets}"},
@@ -145,7 +146,7 @@ func endOf(kind FactKind, w trace.Walk) Fact {
 }
 
 // ofRule is a rule's number behind its chain.
-var ofRule = Words{En: " rule {rule}", Zh: " 第 {rule} 条"}
+var ofRule = Words{En: " rule {rule}", Zh: " 规则 {rule}"}
 
 // outcomeWords put an outcome into words.
 var outcomeWords = map[trace.Outcome]Words{
@@ -157,11 +158,26 @@ var outcomeWords = map[trace.Outcome]Words{
 	trace.Unfinished: {En: "still on its way", Zh: "仍在途中"},
 }
 
+// partWords put a part of a host's state into words.
+var partWords = map[host.Part]Words{
+	host.Links:       {En: "the interfaces", Zh: "网络接口"},
+	host.Routes:      {En: "the routes", Zh: "路由"},
+	host.Choices:     {En: "the policy routing rules", Zh: "策略路由规则"},
+	host.Neighbors:   {En: "the neighbours", Zh: "邻居表"},
+	host.Sockets:     {En: "the sockets", Zh: "套接字"},
+	host.Sysctls:     {En: "the sysctls", Zh: "sysctl 设置"},
+	host.Connections: {En: "the tracked connections", Zh: "连接跟踪表"},
+	host.Native:      {En: "the native nft chains", Zh: "原生 nft 链"},
+}
+
 // Text is the fact as a sentence without a full stop.
 func (f Fact) Text(lang string) string {
 	v := maps.Clone(f.Values)
 	if w, ok := outcomeWords[trace.Outcome(v["outcome"])]; ok {
 		v["outcome"] = w.In(lang)
+	}
+	if w, ok := partWords[host.Part(v["part"])]; ok {
+		v["part"] = w.In(lang)
 	}
 	if v["place"] != "" && v["rule"] != "" {
 		v["place"] += v.fill(ofRule.In(lang))
