@@ -9,6 +9,7 @@ func englishLesson() Lesson {
 		Question: "Question", Walked: "What happened", After: "Afterwards", Goal: "Goal", Solution: "Solution",
 		Hint: "Hint {n}: {text}", HintsLeft: "Hints left: {n}, with {key}",
 		ExitCode: "exit code {code}", Meant: "exit code {code}, as expected", Omitted: "… and {n} more bytes that are not shown",
+		TakenBack: "undone", Undone: "undone: {command}", UndoneOther: "the last change is undone", NothingToUndo: "Nothing was changed here that could be undone.",
 		Right: "Right", Wrong: "Not quite", RightIs: "Right is {n}: {text}", NotAnswered: "You gave no answer.",
 		Reached: "reached", NotReached: "not reached yet", GoalState: "Goal: {state}",
 		Status: "{request}: status {status}, {bytes} bytes, after {rtt}", Answered: "{request}: {bytes} bytes back, after {rtt}",
@@ -44,6 +45,7 @@ func englishPrompt() Prompt {
 		ResetScenario: "Put the lab back to the beginning of the first step?",
 		Solve:         "Carry out the solution?",
 		YesNo:         "y yes · n no", ShellFailed: "the shell in {node}: {error}", NoShell: "There is no shell to open here.",
+		ShellOpens: "A shell in {node}. exit or ctrl-d leads back to packetwalk.",
 	}
 }
 

@@ -14,6 +14,9 @@ type Lesson struct {
 	Hint, HintsLeft string
 	// ExitCode is said of a command that failed, Meant where it was meant to.
 	ExitCode, Meant string
+	// TakenBack is said of a command whose change was undone; Undone names it, and
+	// UndoneOther is for a change that no command of the lesson made.
+	TakenBack, Undone, UndoneOther, NothingToUndo string
 	// Omitted says how many bytes of output were too many to keep.
 	Omitted string
 	// The answer to the question.
@@ -57,6 +60,8 @@ type Prompt struct {
 	ResetStep, ResetScenario    string
 	Solve                       string
 	YesNo, ShellFailed, NoShell string
+	// ShellOpens is printed in front of a shell.
+	ShellOpens string
 }
 
 // LessonKeys describes the keys of a lesson; the short forms stand in the footer.

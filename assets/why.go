@@ -6,7 +6,7 @@ type Why struct {
 	// The headline.
 	Reachable, NotReachable string
 	// Asked is the question with what came of it; AskedAbout where the sender is not known.
-	Asked, AskedAbout                                        string
+	Asked, AskedAbout                               string
 	Answered, Refused, Unreachable, Silent, Stalled string
 	// WithError adds the sender's own error to a result.
 	WithError string

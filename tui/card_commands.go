@@ -33,6 +33,8 @@ func (p cardPanel) command(r play.Ran, w int) []line {
 		lines = append(lines, wrapped(fill(m.Omitted, "n", itoa(int(r.Omitted))), w, 0, warningLook)...)
 	}
 	switch {
+	case r.Undone:
+		return append(lines, wrapped("↶ "+m.TakenBack, w, 2, softLook)...)
 	case !r.Done:
 		return append(lines, textLine(ellipsis, packetLook))
 	case r.Exit != 0 && r.Fails:

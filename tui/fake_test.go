@@ -100,6 +100,9 @@ func (f *fakeSession) Do(a play.Action) {
 		}
 	case play.Undo:
 		f.state.Changes = max(0, f.state.Changes-1)
+		if n := len(f.state.Ran); n > 0 && f.state.Ran[n-1].By == play.ByUser {
+			f.state.Ran[n-1].Undone = true
+		}
 	case play.ResetStep:
 		f.begin(f.state.Step)
 	case play.ResetScenario:

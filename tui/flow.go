@@ -60,7 +60,7 @@ func (m *model) act(a play.Action) {
 	m.lesson.session.Do(a)
 }
 
-// say puts a note on the status line, until the next key or state.
+// say puts a note on the status line, until the next key, step, phase or command.
 func (m *model) say(note string) { m.lesson.note, m.lesson.noteBad = note, false }
 
 // complain is say for what went wrong.

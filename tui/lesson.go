@@ -117,7 +117,10 @@ func (m *model) learn(s play.State) tea.Cmd {
 	if !l.begun {
 		old = play.State{Step: -1, Choice: -1}
 	}
-	l.state, l.begun, l.note = s, true, ""
+	if s.Step != old.Step || s.Phase != old.Phase || len(s.Ran) != len(old.Ran) || s.Err != nil || !s.Busy && l.note == m.w.m.Lesson.Busy {
+		l.note = "" // it was about what is over now
+	}
+	l.state, l.begun = s, true
 	l.card.stale()
 	if len(s.Topology.Nodes) > 0 {
 		m.cfg.Topology = s.Topology
@@ -145,8 +148,23 @@ func (m *model) turn(old play.State) {
 	if n := len(s.Ran); n > len(old.Ran) && s.Ran[n-1].By != play.ByScenario {
 		m.show(mark{partTyped, n - 1})
 	}
+	if s.Step == old.Step && s.Changes == old.Changes-1 {
+		m.tellUndone(old)
+	}
 	if len(l.steps) > 0 {
 		m.turnStep(old)
+	}
+}
+
+// tellUndone says what was taken back.
+func (m *model) tellUndone(old play.State) {
+	s, w := m.lesson.state, m.w.m.Lesson
+	m.say(w.UndoneOther)
+	for i, r := range s.Ran {
+		if r.Undone && i < len(old.Ran) && !old.Ran[i].Undone {
+			m.say(fill(w.Undone, "command", clean(promptOf(r.Node)+r.Text)))
+			m.show(mark{partTyped, i})
+		}
 	}
 }
 

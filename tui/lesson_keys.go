@@ -61,6 +61,10 @@ func (m *model) labKey(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 	case key.Matches(msg, k.Send):
 		m.act(play.Send{})
 	case key.Matches(msg, k.Undo):
+		if l.state.Changes == 0 {
+			m.complain(m.w.m.Lesson.NothingToUndo)
+			break
+		}
 		m.act(play.Undo{})
 	case key.Matches(msg, k.Hint) && l.step().Goal != nil:
 		m.act(play.Hint{})

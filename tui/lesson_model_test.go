@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"packetwalk/lab"
+	"packetwalk/scenarios"
 	"packetwalk/scenarios/expect"
 	"packetwalk/scenarios/play"
 	"packetwalk/trace"
@@ -344,8 +345,19 @@ func TestResetAsksFirst(t *testing.T) {
 	if do(m, f, "X", "y"); asked(f) != (play.ResetScenario{}) {
 		t.Errorf("X, y asks for %#v", asked(f))
 	}
+	n = len(f.asked)
+	if do(m, f, "u"); len(f.asked) != n || !says(m, "Nothing was changed here that could be undone.") {
+		t.Errorf("u asks for %#v", asked(f))
+	}
+	f.state.Changes = 1
+	f.state.Ran = append(f.state.Ran, play.Ran{Command: scenarios.Command{Node: "host", Text: "iptables -F"}, Done: true, By: play.ByUser})
+	f.emit()
+	catchUp(m, f)
 	if do(m, f, "u"); asked(f) != (play.Undo{}) {
 		t.Errorf("u asks for %#v", asked(f))
+	}
+	if !says(m, "undone: host$ iptables -F") || !says(m, "↶ undone") {
+		t.Errorf("nothing is said of what was undone:\n%s", ansi.Strip(m.frame()))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"packetwalk/assets"
 	"packetwalk/lab/control"
 	"packetwalk/scenarios"
 	"packetwalk/scenarios/play"
@@ -49,7 +50,7 @@ func (r *run) drawLesson(ctx context.Context) error {
 		Title: r.scenario.Title.In(r.flags.lang), Lang: r.flags.lang, Topology: r.scenario.Topology,
 		Rulesets: r.Trace().Rules(trace.IPv4), Variant: r.Trace().Variant(r.scenario.Topology.Nodes[0].Name), Losses: r.Trace().Lost,
 		Session: lesson{session, r.Walks()}, Steps: r.scenario.Steps, Remote: r.flags.remote,
-		Shell: func(node string) tea.ExecCommand { return shell{ctx, r.Control(), node} },
+		Shell: func(node string) tea.ExecCommand { return shell{ctx, r.Control(), node, r.flags.lang} },
 	}
 	return errors.Join(tui.Run(ctx, config), keep.err)
 }
@@ -94,6 +95,7 @@ type shell struct {
 	ctx     context.Context
 	control interface{ Client() (control.Lab, error) }
 	node    string
+	lang    string
 }
 
 // Run opens the shell and waits for its end, however that is.
@@ -102,6 +104,7 @@ func (s shell) Run() error {
 	if err != nil {
 		return err
 	}
+	fmt.Println(assets.Fill(assets.For(s.lang).Prompt.ShellOpens, "node", s.node))
 	streams := control.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	if _, err := l.Run(s.ctx, s.node, control.Caller(os.Environ(), nil), streams, nil); err != nil {
 		return fmt.Errorf("opening a shell in %s: %w", s.node, err)

@@ -74,7 +74,7 @@ type Session struct {
 	since   int        // the first walk of this step
 	begins  []Snapshot // the lab at the beginning of each step that was entered
 	current Snapshot   // the lab at the last look
-	undo    []Snapshot // the lab before each change, oldest first
+	undo    []change   // oldest first
 	acted   time.Time  // when the last action ended
 }
 

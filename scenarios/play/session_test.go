@@ -191,7 +191,9 @@ func TestUndo(t *testing.T) {
 	p.until("no change", func(s State) bool { return s.Changes == 2 && len(s.Ran) == 3 })
 	for left := 1; left >= 0; left-- {
 		p.Do(Undo{})
-		p.until("an undo", func(s State) bool { return s.Changes == left })
+		p.until("an undo", func(s State) bool {
+			return s.Changes == left && s.Ran[left].Undone && s.Ran[0].Undone == (left == 0) && !s.Ran[2].Undone
+		})
 	}
 	p.Do(Undo{})
 	p.Do(Hint{})

@@ -67,6 +67,7 @@ type Ran struct {
 	Omitted int64
 	Exit    int
 	Done    bool // it has ended
+	Undone  bool // what it changed was taken back
 	// By says who typed it.
 	By Author
 }

@@ -224,7 +224,7 @@ func (s *Session) solve(ctx context.Context) error {
 	}
 	s.state.Phase, s.state.Solution = Working, true
 	if len(s.undo) > 0 {
-		if err := s.putBack(ctx, s.undo[0]); err != nil {
+		if err := s.putBack(ctx, s.undo[0].before); err != nil {
 			return err
 		}
 		s.undo = nil
@@ -261,7 +261,7 @@ func (s *Session) typed(ctx context.Context, c scenarios.Command, by Author) err
 
 // changed looks at the lab after something has changed, and at the goal.
 func (s *Session) changed(ctx context.Context) error {
-	if _, err := s.learn(ctx); err != nil || s.state.Phase != Working {
+	if _, err := s.learn(ctx, len(s.state.Ran)-1); err != nil || s.state.Phase != Working {
 		return err
 	}
 	return s.check(ctx)
@@ -273,21 +273,29 @@ const echo = time.Second
 // noticed is changed, on word that something has changed. Where nothing has
 // that undo knows of, it may be an echo of the session's own doing.
 func (s *Session) noticed(ctx context.Context) error {
-	changed, err := s.learn(ctx)
+	changed, err := s.learn(ctx, -1)
 	if err != nil || s.state.Phase != Working || !changed && time.Since(s.acted) < echo {
 		return err
 	}
 	return s.check(ctx)
 }
 
+// change is something that undo takes back.
+type change struct {
+	before Snapshot
+	// ran is the index of the command that brought it about, -1 for another cause.
+	ran int
+}
+
 // learn takes in what the lab is now, and says whether that is another state
 // than before, which undo can go back to.
-func (s *Session) learn(ctx context.Context) (changed bool, err error) {
+// It was brought about by the command with an index, or -1.
+func (s *Session) learn(ctx context.Context, ran int) (changed bool, err error) {
 	before := s.current
 	if err := s.look(ctx); err != nil || before.Equal(s.current) {
 		return false, err
 	}
-	s.undo = append(s.undo, before)
+	s.undo = append(s.undo, change{before, ran})
 	s.state.Changes = len(s.undo)
 	return true, nil
 }
@@ -308,10 +316,13 @@ func (s *Session) takeBack(ctx context.Context) error {
 		return nil
 	}
 	last := s.undo[len(s.undo)-1]
-	if err := s.putBack(ctx, last); err != nil {
+	if err := s.putBack(ctx, last.before); err != nil {
 		return err
 	}
 	s.undo = s.undo[:len(s.undo)-1]
+	if last.ran >= 0 {
+		s.state.Ran[last.ran].Undone = true
+	}
 	s.state.Changes = len(s.undo)
 	if s.state.Phase == Working {
 		return s.check(ctx)
