@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"packetwalk/trace"
 )
 
 // listed is a listing that ip printed, all of one host.
@@ -112,6 +115,7 @@ func TestRouteFormats(t *testing.T) {
 func TestListings(t *testing.T) {
 	rules := load(t, filepath.Join(recorded, "docker-20.10-publish-80.rules"))
 	routes := joined("ip-route.txt", listed(t, "all.route"), listed(t, "text.rule"))
+	six := joined("ip-route.txt", listed(t, "all.route"), listed(t, "six.rule"))
 	article := Mail{Ruleset: rules, Addresses: listed(t, "article.addr"), Routes: listed(t, "article.route")}
 	request := ask("203.0.113.5", "tcp", "192.168.23.149:80")
 	for name, test := range map[string]struct {
@@ -127,6 +131,7 @@ func TestListings(t *testing.T) {
 		"all":                 {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, request},
 		"all-second-way":      {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("10.1.0.9", "tcp", "10.1.0.2:80")},
 		"all-ipv6":            {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("2001:db8::5", "tcp", "[fd00:23::149]:80")},
+		"ipv6-rules":          {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: six}, ask("2001:db8::5", "tcp", "[fd00:23::149]:80")},
 		"all-down":            {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("10.5.0.7", "tcp", "10.5.0.2:80")},
 		"removed-route":       {Mail{Ruleset: rules, Addresses: article.Addresses, Routes: without(article.Routes, "172.17.0.0/16")}, request},
 		"no-default-route":    {Mail{Ruleset: rules, Addresses: article.Addresses, Routes: without(article.Routes, "default")}, request},
@@ -140,6 +145,55 @@ func TestListings(t *testing.T) {
 				return
 			}
 			golden(t, "listing-"+name, describe(p))
+		})
+	}
+}
+
+// TestChoiceFamilies holds which family policy rules are taken for, and which of
+// the kernel's own are removed because their listing lacks them.
+func TestChoiceFamilies(t *testing.T) {
+	const (
+		mark = "100:\tfrom all fwmark 0x1 lookup 100\n"
+		four = "101:\tfrom 10.1.0.2 lookup 100\n"
+		six  = "101:\tfrom fd00:23::149 lookup 100\n"
+		head = "0:\tfrom all lookup local\n"
+		tail = "32766:\tfrom all lookup main\n"
+		only = "32767:\tfrom all lookup default\n" // of IPv4
+	)
+	selector := regexp.MustCompile(` (from|fwmark) .*`)
+	add, add6 := "ip rule add pref ", "ip -6 rule add pref "
+	for name, test := range map[string]struct {
+		text  string
+		asked trace.Family
+		want  []string // without selectors
+	}{
+		"IPv4":                {head + mark + tail + only, trace.IPv4, []string{add + "100"}},
+		"IPv4, asked by IPv6": {head + mark + tail + only, trace.IPv6, []string{add + "100"}},
+		"IPv4 by an address":  {head + mark + four + tail, trace.IPv6, []string{add + "100", add + "101", "ip rule del pref 32767"}},
+		"IPv4, none is left":  {head + mark, trace.IPv4, []string{add + "100", "ip rule del pref 32766", "ip rule del pref 32767"}},
+		"IPv6":                {head + mark + tail, trace.IPv6, []string{add6 + "100"}},
+		"IPv6 by an address":  {head + mark + six + tail, trace.IPv4, []string{add6 + "100", add6 + "101"}},
+		"IPv6, none is left":  {head + mark, trace.IPv6, []string{add6 + "100", "ip -6 rule del pref 32766"}},
+		"both":                {head + mark + tail + only + head + mark + tail, trace.IPv6, []string{add + "100", add6 + "100"}},
+		"both, IPv6 first":    {head + mark + six + tail + head + mark + tail + only, trace.IPv4, []string{add6 + "100", add6 + "101", add + "100"}},
+		"neither":             {"10.0.0.0/8 dev eth0\n", trace.IPv4, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := machine{request: Request{From: unspecified(test.asked)}}
+			var err error
+			if m.routing, err = readRoutes(File{"rule.txt", test.text}); err != nil {
+				t.Fatal(err)
+			}
+			m.settleChoices()
+			b := builder{machine: &m}
+			b.setChoices()
+			var got []string
+			for _, c := range b.commands {
+				got = append(got, selector.ReplaceAllString(c.Line, ""))
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("commands (-want +got):\n%s", diff)
+			}
 		})
 	}
 }

@@ -57,6 +57,7 @@ func (m *machine) read(mail Mail) error {
 		m.notes.add(AddressesAssumed, "file", mail.Routes.Name)
 	}
 	m.settleFamilies()
+	m.settleChoices()
 	m.inferBridges(mail.Addresses.given())
 	m.findOutside()
 	return m.inferOutside(mail.Addresses.given())

@@ -260,9 +260,6 @@ func (b *builder) removeMissing() {
 
 // setChoices makes the policy rules those of the mail, where it has any.
 func (b *builder) setChoices() {
-	if len(b.choices) == 0 {
-		return
-	}
 	for _, c := range b.choices {
 		switch {
 		case c.standard():
@@ -272,11 +269,34 @@ func (b *builder) setChoices() {
 			b.commands = append(b.commands, Command{Node: hostNode, Line: c.command(), File: b.routeFile.Name, Number: c.line})
 		}
 	}
-	for _, priority := range []int{32766, 32767} {
-		if !slices.ContainsFunc(b.choices, func(c choice) bool { return c.Priority == priority && c.standard() }) {
-			b.commands = append(b.commands, Command{Node: hostNode, Line: fmt.Sprintf("%s rule del pref %d", ipCommand(b.request.family()), priority)})
+	for _, f := range []trace.Family{trace.IPv4, trace.IPv6} {
+		for _, priority := range madeByKernel[f] {
+			if b.lacksChoice(f, priority) {
+				b.commands = append(b.commands, Command{Node: hostNode, Line: fmt.Sprintf("%s rule del pref %d", ipCommand(f), priority)})
+			}
 		}
 	}
+}
+
+// madeByKernel are the priorities of the policy rules that the kernel makes by
+// itself and that can be deleted (fib_default_rules_init in net/ipv4/fib_rules.c,
+// fib6_rules_net_init in net/ipv6/fib6_rules.c).
+var madeByKernel = map[trace.Family][]int{trace.IPv4: {32766, 32767}, trace.IPv6: {32766}}
+
+// lacksChoice says whether policy rules of a family were sent, and not the one
+// that the kernel makes with a priority.
+func (b *builder) lacksChoice(f trace.Family, priority int) bool {
+	sent := false
+	for _, c := range b.choices {
+		if c.Family != f {
+			continue
+		}
+		if c.Priority == priority && c.standard() {
+			return false
+		}
+		sent = true
+	}
+	return sent
 }
 
 // command is the command that adds a policy rule.
