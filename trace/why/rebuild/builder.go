@@ -98,8 +98,9 @@ func (b *builder) order() {
 	slices.SortStableFunc(b.topology.Nodes, func(x, y lab.Node) int { return cmp.Compare(rank(x), rank(y)) })
 }
 
-// way is the interface by which the host sends to an address, and the gateway;
-// the link is nil where there is none. Routes count as the kernel has them: the
+// way is the interface by which the host sends to an address, the gateway, and the
+// length of the network that the route is for; where there is none, the link is
+// nil and the length negative. Routes count as the kernel has them: the
 // longest network, then the lowest metric.
 func (b *builder) way(a netip.Addr) (l *link, via netip.Addr, bits int) {
 	bits = -1

@@ -133,6 +133,8 @@ func TestListings(t *testing.T) {
 		"all-ipv6":            {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("2001:db8::5", "tcp", "[fd00:23::149]:80")},
 		"ipv6-rules":          {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: six}, ask("2001:db8::5", "tcp", "[fd00:23::149]:80")},
 		"all-down":            {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("10.5.0.7", "tcp", "10.5.0.2:80")},
+		"all-to-gateway":      {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("192.168.23.7", "tcp", "10.71.0.5:80")},
+		"all-to-the-world":    {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("10.1.0.9", "tcp", "198.51.100.7:443")},
 		"removed-route":       {Mail{Ruleset: rules, Addresses: article.Addresses, Routes: without(article.Routes, "172.17.0.0/16")}, request},
 		"no-default-route":    {Mail{Ruleset: rules, Addresses: article.Addresses, Routes: without(article.Routes, "default")}, request},
 		"blackhole-to-sender": {Mail{Ruleset: rules, Addresses: article.Addresses, Routes: joined("r", article.Routes, File{Text: "blackhole 203.0.113.0/24\n"})}, request},

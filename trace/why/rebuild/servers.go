@@ -81,10 +81,18 @@ func (b *builder) placeTarget(target netip.AddrPort) error {
 	if b.from != hostNode && l == sender {
 		b.notes.add(BridgeFilterNeeded, "bridge", l.Name)
 	} else if sender != nil && sender.Kind != "bridge" {
-		_, network := b.connected(a)
-		b.notes.add(RouteBackAssumed, "address", b.request.From.String(), "network", network.Masked().String())
+		b.notes.add(RouteBackAssumed, "address", b.request.From.String(), "network", networkToward(a, bits).String())
 	}
 	return nil
+}
+
+// networkToward is the network that the host's own route to an address is for, or
+// the address alone where that is the default route or there is none.
+func networkToward(a netip.Addr, bits int) netip.Prefix {
+	if bits <= 0 {
+		bits = a.BitLen()
+	}
+	return netip.PrefixFrom(a, bits).Masked()
 }
 
 // senderLink is the host's interface to the sender; nil where that is the host.
