@@ -62,6 +62,16 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// TestChineseWords holds that the words in Chinese are those of the causes in
+// package why: 接口 and 数据包.
+func TestChineseWords(t *testing.T) {
+	for kind, w := range words {
+		if strings.Contains(w.zh, "网卡") || strings.Count(w.zh, "包") != strings.Count(w.zh, "数据包") {
+			t.Errorf("%s: %s", kind, w.zh)
+		}
+	}
+}
+
 // TestNote holds that a note tells its place and its values.
 func TestNote(t *testing.T) {
 	var n notes

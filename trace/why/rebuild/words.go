@@ -20,8 +20,8 @@ var words = map[NoteKind]struct {
 		"主机上还有这份文本没有列出的规则：{text}", true,
 	},
 	NoRules: {
-		"the text holds no rules of this IP version: none are assumed; {command} prints them",
-		"文本中没有这个 IP 版本的规则：按没有规则处理；用 {command} 可以打印", false,
+		"the text holds no rules for this IP version, so the host is taken to have none; {command} prints them",
+		"文本中没有这个 IP 版本的规则，因此按主机没有规则处理；用 {command} 可以打印", false,
 	},
 	NetworkAssumed: {
 		"assumed: {interface} has the address {address}",
@@ -37,10 +37,10 @@ var words = map[NoteKind]struct {
 	},
 	WayBackDiffers: {
 		"assumed: the sender's packets come by {interface}, where the target's address is; the host's route to the sender leads by {other}, and what is there is not known: answers end there",
-		"假定：发送方的包从目标地址所在的 {interface} 进来；主机到发送方的路由却走 {other}，那边有什么不得而知，应答就到那里为止", false,
+		"假定：发送方的数据包从目标地址所在的 {interface} 进来；主机到发送方的路由却走 {other}，那边有什么不得而知，应答就到那里为止", false,
 	},
 	AddressesAssumed: {
-		"assumed: the host has those addresses only that {file} tells",
+		"assumed: the host has only the addresses that {file} shows",
 		"假定：主机只有 {file} 中能看出的地址", false,
 	},
 	NodeAssumed: {
@@ -49,7 +49,7 @@ var words = map[NoteKind]struct {
 	},
 	RouteBackAssumed: {
 		"assumed: {address} sends packets for {network} to the host",
-		"假定：{address} 把发往 {network} 的包交给这台主机", false,
+		"假定：{address} 把发往 {network} 的数据包交给这台主机", false,
 	},
 	ServiceAssumed: {
 		"assumed: on {node} something listens on {proto} {address}",
@@ -60,7 +60,7 @@ var words = map[NoteKind]struct {
 		"假定：docker-proxy 监听主机的 {address}", false,
 	},
 	DestinationsLeftOut: {
-		"destinations of DNAT rules that the request does not come to are not there: {count}",
+		"{count} destinations of DNAT rules were not built: the request does not come to them",
 		"有 {count} 个 DNAT 目标与这次请求无关，没有建出来", true,
 	},
 	ForwardingAssumed: {
@@ -69,31 +69,31 @@ var words = map[NoteKind]struct {
 	},
 	BridgeFilterNeeded: {
 		"sender and target are on the bridge {bridge}: iptables sees such packets only where br_netfilter is loaded, and the lab does as this machine",
-		"发送方和目标都在网桥 {bridge} 上：只有加载了 br_netfilter，iptables 才看得到这种包；实验环境与本机一致", false,
+		"发送方和目标都在网桥 {bridge} 上：只有加载了 br_netfilter，iptables 才看得到这种数据包；实验环境与本机一致", false,
 	},
 	InterfacePlain: {
 		"{interface} is built as a plain interface, not as {kind}",
-		"{interface} 按普通网卡建出，而不是 {kind}", true,
+		"{interface} 按普通接口建出，而不是 {kind}", true,
 	},
 	PortsLeftOut: {
 		"{count} interfaces of containers that have nothing to do with the request are not there",
-		"有 {count} 个与这次请求无关的容器网卡没有建出来", true,
+		"有 {count} 个与这次请求无关的容器接口没有建出来", true,
 	},
 	AddressLeftOut: {
 		"the address {address} of {interface} is not there: it cannot be set",
 		"{interface} 的地址 {address} 无法设置，已略去", true,
 	},
 	RouteLeftOut: {
-		"the route is not there ({why}): {route}",
-		"路由没有建出来（{why}）：{route}", true,
+		"the route was left out ({why}): {route}",
+		"路由已略去（{why}）：{route}", true,
 	},
 	RouteRemoved: {
 		"the listing lacks a route that the kernel makes by itself; it was removed here, too: {route}",
 		"列表中缺少内核自动添加的路由；这里也已删除：{route}", false,
 	},
 	ChoiceLeftOut: {
-		"the policy rule is not there ({why}): {rule}",
-		"策略路由规则没有建出来（{why}）：{rule}", true,
+		"the policy rule was left out ({why}): {rule}",
+		"策略路由规则已略去（{why}）：{rule}", true,
 	},
 	TableRenumbered: {
 		"the routing table {table} has the number {number} here",
