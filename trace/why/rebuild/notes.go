@@ -1,9 +1,10 @@
 package rebuild
 
 import (
+	"slices"
 	"strconv"
-	"strings"
 
+	"packetwalk/assets"
 	"packetwalk/trace/why"
 )
 
@@ -93,21 +94,20 @@ func (n Note) String() string {
 
 // Text is the note in a language, "en" or "zh", without its place.
 func (n Note) Text(lang string) string {
-	w := words[n.Kind]
-	text := w.en
-	if lang == "zh" {
-		text = w.zh
-	}
 	var pairs []string
 	for name, value := range n.Values {
-		pairs = append(pairs, "{"+name+"}", value)
+		pairs = append(pairs, name, value)
 	}
-	return strings.NewReplacer(pairs...).Replace(text)
+	return assets.Fill(words[n.Kind].In(lang), pairs...)
 }
 
 // LeftOut says that something the mail tells is not in the lab; the other notes
 // are about what the mail does not tell.
-func (n Note) LeftOut() bool { return words[n.Kind].leftOut }
+func (n Note) LeftOut() bool { return slices.Contains(leftOut, n.Kind) }
+
+var leftOut = []NoteKind{
+	RuleLeftOut, TableLeftOut, UnseenRules, DestinationsLeftOut, InterfacePlain, PortsLeftOut, AddressLeftOut, RouteLeftOut, ChoiceLeftOut, CommandRefused,
+}
 
 // notes gathers notes.
 type notes struct{ all []Note }

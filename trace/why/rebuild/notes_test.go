@@ -45,7 +45,7 @@ func TestWords(t *testing.T) {
 		named = strings.TrimSuffix(strings.TrimSpace(named[strings.LastIndex(named, ":")+1:]), ".")
 		want := strings.Split(named, ", ")
 		slices.Sort(want)
-		for _, text := range []string{w.en, w.zh} {
+		for _, text := range []string{w.En, w.Zh} {
 			var have []string
 			for _, m := range braces.FindAllStringSubmatch(text, -1) {
 				have = append(have, m[1])
@@ -66,8 +66,8 @@ func TestWords(t *testing.T) {
 // package why: 接口 and 数据包.
 func TestChineseWords(t *testing.T) {
 	for kind, w := range words {
-		if strings.Contains(w.zh, "网卡") || strings.Count(w.zh, "包") != strings.Count(w.zh, "数据包") {
-			t.Errorf("%s: %s", kind, w.zh)
+		if strings.Contains(w.Zh, "网卡") || strings.Count(w.Zh, "包") != strings.Count(w.Zh, "数据包") {
+			t.Errorf("%s: %s", kind, w.Zh)
 		}
 	}
 }
