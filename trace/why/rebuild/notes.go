@@ -77,6 +77,8 @@ const (
 type Note struct {
 	Kind   NoteKind
 	Values why.Values
+	// Reason stands for the value why; empty where that is what a program said.
+	Reason Reason
 	// File and Line say what it is about; File is empty and Line 0 where it is
 	// about no single line.
 	File string
@@ -98,7 +100,11 @@ func (n Note) Text(lang string) string {
 	for name, value := range n.Values {
 		pairs = append(pairs, name, value)
 	}
-	return assets.Fill(words[n.Kind].In(lang), pairs...)
+	message := words[n.Kind].In(lang)
+	if n.Reason != "" {
+		message = assets.Fill(message, "why", reasons[n.Reason].In(lang))
+	}
+	return assets.Fill(message, pairs...)
 }
 
 // LeftOut says that something the mail tells is not in the lab; the other notes
@@ -122,4 +128,10 @@ func (n *notes) at(f File, line int, kind NoteKind, values ...string) {
 		v[values[i]] = values[i+1]
 	}
 	n.all = append(n.all, Note{Kind: kind, Values: v, File: f.Name, Line: line})
+}
+
+// leave adds a note about a line that is left out for a reason.
+func (n *notes) leave(f File, line int, kind NoteKind, r Reason, values ...string) {
+	n.at(f, line, kind, values...)
+	n.all[len(n.all)-1].Reason = r
 }

@@ -100,18 +100,20 @@ func (b *builder) command(r *route, format string, args ...any) {
 }
 
 func (b *builder) setRoute(r *route) {
-	leave := func(why string) { b.notes.at(b.routeFile, r.line, RouteLeftOut, "route", r.text, "why", why) }
+	leave := func(why Reason) {
+		b.notes.leave(b.routeFile, r.line, RouteLeftOut, why, "route", r.text, "word", r.unknown)
+	}
 	switch {
 	case b.byKernel(r):
 	case r.unknown != "":
-		leave(fmt.Sprintf("%q is not understood", r.unknown))
+		leave(NotUnderstood)
 	case slices.Contains([]host.RouteType{"multicast", "anycast", "nat", host.Broadcast}, r.Type):
 	case r.Dead:
-		leave("the kernel does not use it: its interface is down")
+		leave(RouteDead)
 	case r.Type == host.Unicast && len(r.NextHop) == 0 && b.wayOut(r) == nil:
-		leave("its interface is not in the listing of addresses")
+		leave(InterfaceUnlisted)
 	case b.overDown(r):
-		leave("its interface is down")
+		leave(InterfaceDown)
 	case b.isPlain(r):
 		b.node.Routes = append(b.node.Routes, r.plain())
 	default:
@@ -264,7 +266,7 @@ func (b *builder) setChoices() {
 		switch {
 		case c.standard():
 		case c.unknown != "":
-			b.notes.at(b.routeFile, c.line, ChoiceLeftOut, "rule", c.text, "why", fmt.Sprintf("%q is not understood", c.unknown))
+			b.notes.leave(b.routeFile, c.line, ChoiceLeftOut, NotUnderstood, "rule", c.text, "word", c.unknown)
 		default:
 			b.commands = append(b.commands, Command{Node: hostNode, Line: c.command(), File: b.routeFile.Name, Number: c.line})
 		}
