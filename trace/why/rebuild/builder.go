@@ -110,7 +110,7 @@ func (b *builder) way(a netip.Addr) (l *link, via netip.Addr, bits int) {
 	metric := 0
 	for _, table := range []bool{true, false} { // the main table, then any other
 		for _, r := range b.routes {
-			if (r.Table == mainTable) != table || r.Table == localTable || r.Type != host.Unicast || r.Family != familyOf(a) || !r.Destination.Contains(a) {
+			if (r.Table == host.TableMain) != table || r.Table == host.TableLocal || r.Type != host.Unicast || r.Family != familyOf(a) || !r.Destination.Contains(a) {
 				continue
 			}
 			out := b.wayOut(r)
@@ -212,7 +212,7 @@ func (b *builder) addDefault(l *link, via netip.Addr) {
 		zero = netip.IPv6Unspecified()
 	}
 	b.routes = append(b.routes, &route{Route: host.Route{
-		Family: familyOf(via), Table: mainTable, Type: host.Unicast, Destination: netip.PrefixFrom(zero, 0), Via: via, Interface: l.Name,
+		Family: familyOf(via), Table: host.TableMain, Type: host.Unicast, Destination: netip.PrefixFrom(zero, 0), Via: via, Interface: l.Name,
 	}})
 }
 

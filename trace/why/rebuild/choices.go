@@ -85,7 +85,7 @@ func familyOfListing(all []choice, asked trace.Family) trace.Family {
 			return c.Family
 		}
 	}
-	if slices.ContainsFunc(all, func(c choice) bool { return c.Table == defaultTable && c.standard() }) {
+	if slices.ContainsFunc(all, func(c choice) bool { return c.Table == host.TableDefault && c.Usual() }) {
 		return trace.IPv4
 	}
 	return asked
@@ -192,14 +192,3 @@ func (j jsonRoute) choiceWords() []string {
 	}
 	return words
 }
-
-// standard says whether the rule is one of those that the kernel makes by itself.
-func (c choice) standard() bool {
-	plain := c.Choice
-	plain.Family, plain.Priority, plain.Table = 0, 0, 0
-	return plain == host.Choice{Type: host.Unicast} && standardTables[c.Priority] == c.Table && c.Table != 0
-}
-
-// standardTables are the tables of the rules that the kernel makes, by priority
-// (fib_default_rules_init in net/ipv4/fib_rules.c).
-var standardTables = map[int]int{0: localTable, 32766: mainTable, 32767: defaultTable}

@@ -200,6 +200,25 @@ func TestChoiceFamilies(t *testing.T) {
 	}
 }
 
+// TestChoiceCommands holds the command for a line of ip-rule(8) that is not the
+// line itself.
+func TestChoiceCommands(t *testing.T) {
+	for line, want := range map[string]string{
+		"5:\tnot from 10.0.0.1 fwmark 0x1 iif eth0 oif eth1 lookup main": "not from 10.0.0.1 fwmark 0x1 iif eth0 oif eth1 lookup main",
+		"5:\tfrom all to 10.0.0.0/8 prohibit proto static":               "from all to 10.0.0.0/8 prohibit",
+		"5:\tfrom all fwmark 0/0x1 lookup 9":                             "from all fwmark 0x0/0x1 lookup 9",
+		"5:\tfrom all fwmark 0 lookup 9":                                 "from all fwmark 0x0/0xffffffff lookup 9",
+	} {
+		all, err := readRoutes(File{"rule.txt", line})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all.choices[0].command(); got != "ip rule add pref 5 "+want {
+			t.Errorf("%q: %s", line, got)
+		}
+	}
+}
+
 // without leaves out the lines that begin with a word.
 func without(f File, word string) File {
 	out := File{Name: f.Name}

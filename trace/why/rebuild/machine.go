@@ -257,7 +257,7 @@ func (m *machine) owns(a netip.Addr) bool {
 // the default route leads, or rules say so, or the first that can be it.
 func (m *machine) findOutside() {
 	for _, r := range m.routes {
-		if r.Destination.Bits() == 0 && r.Table == mainTable && r.Family == m.request.family() && r.Type == host.Unicast {
+		if r.Destination.Bits() == 0 && r.Table == host.TableMain && r.Family == m.request.family() && r.Type == host.Unicast {
 			m.outside = m.wayOut(r)
 			return
 		}

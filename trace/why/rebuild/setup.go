@@ -125,14 +125,14 @@ func (b *builder) setRoute(r *route) {
 // table, and those to the network of an address.
 func (b *builder) byKernel(r *route) bool {
 	ofAddress := r.Type == host.Local && r.Destination.IsSingleIP() && b.hasAddress(r.Destination.Addr())
-	if r.Table == localTable && (r.Kernel || r.Type == host.Broadcast || ofAddress) || r.Destination.Addr().IsMulticast() {
+	if r.Table == host.TableLocal && (r.Kernel || r.Type == host.Broadcast || ofAddress) || r.Destination.Addr().IsMulticast() {
 		return true
 	}
 	if r.Family == trace.IPv6 && r.Destination.Addr().IsLinkLocalUnicast() {
 		return true
 	}
 	l := b.link(r.Interface)
-	return l != nil && r.Type == host.Unicast && r.Table == mainTable && !r.gated() && r.isOf(l)
+	return l != nil && r.Type == host.Unicast && r.Table == host.TableMain && !r.gated() && r.isOf(l)
 }
 
 // hasAddress says whether an interface of the host has an address.
@@ -161,7 +161,7 @@ func (b *builder) overDown(r *route) bool {
 // isPlain says whether a topology can say all of a route.
 func (b *builder) isPlain(r *route) bool {
 	plain := host.Route{
-		Family: r.Family, Table: mainTable, Type: host.Unicast, Destination: r.Destination, Via: r.Via, Interface: r.Interface,
+		Family: r.Family, Table: host.TableMain, Type: host.Unicast, Destination: r.Destination, Via: r.Via, Interface: r.Interface,
 		Scope: r.Scope, Kernel: r.Kernel,
 	}
 	if r.NextHop != nil || r.Metric != 0 || r.MTU != 0 || r.OnLink || r.Source.IsValid() || plain.Type != r.Type || plain.Table != r.Table {
@@ -209,7 +209,7 @@ func (b *builder) routeCommand(r *route) string {
 		}
 	}
 	via(r.Via, r.Interface)
-	if r.Table != mainTable {
+	if r.Table != host.TableMain {
 		add("table", r.Table)
 	}
 	if r.Metric != 0 {
@@ -237,7 +237,7 @@ func (b *builder) routeCommand(r *route) string {
 // removeMissing removes the routes to the host's networks that the listing
 // lacks: somebody has removed them there.
 func (b *builder) removeMissing() {
-	complete := slices.ContainsFunc(b.routes, func(r *route) bool { return r.Kernel && r.Family == b.request.family() && r.Table == mainTable })
+	complete := slices.ContainsFunc(b.routes, func(r *route) bool { return r.Kernel && r.Family == b.request.family() && r.Table == host.TableMain })
 	if !b.listed || !complete {
 		return
 	}
@@ -249,7 +249,7 @@ func (b *builder) removeMissing() {
 				continue
 			}
 			there := slices.ContainsFunc(b.routes, func(r *route) bool {
-				return r.Destination == p.Masked() && r.Interface == l.Name && r.Table == mainTable
+				return r.Destination == p.Masked() && r.Interface == l.Name && r.Table == host.TableMain
 			})
 			if !there {
 				text := fmt.Sprintf("%s dev %s", p.Masked(), l.Name)
@@ -264,7 +264,7 @@ func (b *builder) removeMissing() {
 func (b *builder) setChoices() {
 	for _, c := range b.choices {
 		switch {
-		case c.standard():
+		case c.Usual():
 		case c.unknown != "":
 			b.notes.leave(b.routeFile, c.line, ChoiceLeftOut, NotUnderstood, "rule", c.text, "word", c.unknown)
 		default:
@@ -293,7 +293,7 @@ func (b *builder) lacksChoice(f trace.Family, priority int) bool {
 		if c.Family != f {
 			continue
 		}
-		if c.Priority == priority && c.standard() {
+		if c.Priority == priority && c.Usual() {
 			return false
 		}
 		sent = true
@@ -303,30 +303,9 @@ func (b *builder) lacksChoice(f trace.Family, priority int) bool {
 
 // command is the command that adds a policy rule.
 func (c choice) command() string {
-	words := []string{ipCommand(c.Family), "rule", "add", "pref", fmt.Sprint(c.Priority)}
-	if c.Not {
-		words = append(words, "not")
+	selector := c.Selector()
+	if c.Mark == 0 && c.Mask == ^uint32(0) { // without its mask the kernel takes it for no condition (fib_nl2rule in net/core/fib_rules.c)
+		selector = strings.Replace(selector, "fwmark 0x0 ", "fwmark 0x0/0xffffffff ", 1)
 	}
-	add := func(name string, value any) { words = append(words, name, fmt.Sprint(value)) }
-	if c.Source.IsValid() {
-		add("from", c.Source)
-	}
-	if c.Destination.IsValid() {
-		add("to", c.Destination)
-	}
-	if c.In != "" {
-		add("iif", c.In)
-	}
-	if c.Out != "" {
-		add("oif", c.Out)
-	}
-	if c.Mask != 0 {
-		add("fwmark", fmt.Sprintf("%#x/%#x", c.Mark, c.Mask))
-	}
-	if c.Type != host.Unicast {
-		words = append(words, string(c.Type))
-	} else {
-		add("lookup", c.Table)
-	}
-	return strings.Join(words, " ")
+	return fmt.Sprintf("%s rule add pref %d %s", ipCommand(c.Family), c.Priority, selector)
 }
