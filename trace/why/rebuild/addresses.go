@@ -19,7 +19,7 @@ type link struct {
 	// peers are the far addresses of point-to-point links, by the near ones.
 	peers map[netip.Prefix]netip.Prefix
 	line  int // 0 where it was not listed
-	// kind of a master: whether the ports say that it is none of a bridge (bond, VRF).
+	// bonds says that it is the master of others and no bridge (IFF_MASTER).
 	bonds bool
 	// stated says that the listing tells whether it is up.
 	stated bool
@@ -288,8 +288,6 @@ type jsonLink struct {
 	Master   string   `json:"master"`
 	Link     string   `json:"link"`
 	MAC      string   `json:"address"`
-	State    string   `json:"operstate"`
-	LinkType string   `json:"link_type"`
 	LinkInfo struct {
 		Kind string `json:"info_kind"`
 	} `json:"linkinfo"`
