@@ -219,6 +219,26 @@ func TestChoiceCommands(t *testing.T) {
 	}
 }
 
+// TestRouteCommands holds the command for each thing that a route can have.
+func TestRouteCommands(t *testing.T) {
+	b := builder{machine: &machine{}}
+	for _, line := range []string{
+		"default via 10.0.0.1 dev eth0",
+		"blackhole 10.0.0.0/8",
+		"10.0.0.0/8 via inet6 fe80::1 dev eth0",
+		"10.0.0.0/8 via 10.9.0.1 dev eth0 table 9 metric 5 mtu 1400 src 10.9.0.2 scope link onlink",
+		"10.0.0.0/8 nexthop via 10.9.0.1 dev eth0 nexthop dev eth1",
+	} {
+		all, err := readRoutes(File{"route.txt", line})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.routeCommand(all.routes[0]); got != "ip route add "+line {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}
+
 // without leaves out the lines that begin with a word.
 func without(f File, word string) File {
 	out := File{Name: f.Name}

@@ -187,7 +187,6 @@ func (r *route) plain() lab.Route {
 // routeCommand is the command that adds a route.
 func (b *builder) routeCommand(r *route) string {
 	words := []string{ipCommand(r.Family), "route", "add"}
-	add := func(name string, value any) { words = append(words, name, fmt.Sprint(value)) }
 	if r.Type != host.Unicast {
 		words = append(words, string(r.Type))
 	}
@@ -196,42 +195,48 @@ func (b *builder) routeCommand(r *route) string {
 	} else {
 		words = append(words, "default")
 	}
-	via := func(a netip.Addr, dev string) {
-		switch {
-		case !a.IsValid():
-		case familyOf(a) != r.Family:
-			words = append(words, "via", "inet6", a.String())
-		default:
-			add("via", a)
+	words = append(words, r.hop(r.Via, r.Interface)...)
+	words = append(words, r.attributes()...)
+	for _, n := range r.NextHop {
+		words = append(words, "nexthop")
+		words = append(words, r.hop(n.Via, n.Interface)...)
+	}
+	return strings.Join(words, " ")
+}
+
+// hop are the words for a gateway and an interface of a route; either may be missing.
+func (r *route) hop(via netip.Addr, dev string) []string {
+	var words []string
+	switch {
+	case !via.IsValid():
+	case familyOf(via) != r.Family:
+		words = append(words, "via", "inet6", via.String())
+	default:
+		words = append(words, "via", via.String())
+	}
+	if dev != "" {
+		words = append(words, "dev", dev)
+	}
+	return words
+}
+
+// attributes are the words for what a route has besides where it leads.
+func (r *route) attributes() []string {
+	var words []string
+	add := func(on bool, name string, value any) {
+		if on {
+			words = append(words, name, fmt.Sprint(value))
 		}
-		if dev != "" {
-			add("dev", dev)
-		}
 	}
-	via(r.Via, r.Interface)
-	if r.Table != host.TableMain {
-		add("table", r.Table)
-	}
-	if r.Metric != 0 {
-		add("metric", r.Metric)
-	}
-	if r.MTU != 0 {
-		add("mtu", r.MTU)
-	}
-	if r.Source.IsValid() {
-		add("src", r.Source)
-	}
-	if r.Scope == "link" || r.Scope == "host" {
-		add("scope", r.Scope)
-	}
+	add(r.Table != host.TableMain, "table", r.Table)
+	add(r.Metric != 0, "metric", r.Metric)
+	add(r.MTU != 0, "mtu", r.MTU)
+	add(r.Source.IsValid(), "src", r.Source)
+	add(r.Scope == "link" || r.Scope == "host", "scope", r.Scope)
 	if r.OnLink {
 		words = append(words, "onlink")
 	}
-	for _, n := range r.NextHop {
-		words = append(words, "nexthop")
-		via(n.Via, n.Interface)
-	}
-	return strings.Join(words, " ")
+	return words
 }
 
 // removeMissing removes the routes to the host's networks that the listing
