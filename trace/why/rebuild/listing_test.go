@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"packetwalk/trace"
+	"packetwalk/trace/host"
 )
 
 // listed is a listing that ip printed, all of one host.
@@ -235,6 +236,38 @@ func TestRouteCommands(t *testing.T) {
 		}
 		if got := b.routeCommand(all.routes[0]); got != "ip route add "+line {
 			t.Errorf("%s: %s", line, got)
+		}
+	}
+}
+
+// TestNeverPasses holds of which targets beside the host a request is refused.
+func TestNeverPasses(t *testing.T) {
+	outside, inside := &link{}, &link{}
+	bridge := &link{Link: host.Link{Kind: "bridge"}}
+	for name, test := range map[string]struct {
+		way    *link
+		bits   int
+		sender *link // nil: the host itself
+		listed bool
+		want   bool
+	}{
+		"no way, listed":                     {nil, -1, inside, true, true},
+		"no way, from outside":               {nil, -1, outside, false, true},
+		"no way, from inside":                {nil, -1, inside, false, false},
+		"no way, from the host":              {nil, -1, nil, true, false},
+		"through":                            {inside, 24, outside, true, false},
+		"through, by the default route":      {outside, 0, inside, true, false},
+		"back":                               {outside, 24, outside, true, true},
+		"from the host":                      {outside, 24, nil, true, false},
+		"at one bridge":                      {bridge, 24, bridge, true, false},
+		"out of a bridge, the default route": {bridge, 0, bridge, true, true},
+	} {
+		b := builder{machine: &machine{outside: outside, listed: test.listed}, from: "client"}
+		if test.sender == nil {
+			b.from = hostNode
+		}
+		if got := b.neverPasses(test.way, test.bits, test.sender); got != test.want {
+			t.Errorf("%s: %t", name, got)
 		}
 	}
 }
