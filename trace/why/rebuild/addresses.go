@@ -1,9 +1,6 @@
 package rebuild
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -19,7 +16,7 @@ type link struct {
 	// peers are the far addresses of point-to-point links, by the near ones.
 	peers map[netip.Prefix]netip.Prefix
 	line  int // 0 where it was not listed
-	// kind of a master: whether the ports say that it is none of a bridge (bond, VRF).
+	// bonds says that it is the master of others and no bridge (IFF_MASTER).
 	bonds bool
 	// stated says that the listing tells whether it is up.
 	stated bool
@@ -288,8 +285,6 @@ type jsonLink struct {
 	Master   string   `json:"master"`
 	Link     string   `json:"link"`
 	MAC      string   `json:"address"`
-	State    string   `json:"operstate"`
-	LinkType string   `json:"link_type"`
 	LinkInfo struct {
 		Kind string `json:"info_kind"`
 	} `json:"linkinfo"`
@@ -336,36 +331,4 @@ func (p *addressParser) json(text string) error {
 		}
 		return nil
 	})
-}
-
-// decodeJSON reads the objects of lists, or single ones, one text after the other.
-func decodeJSON[T any](f File, text string, take func(line int, v T) error) error {
-	d := json.NewDecoder(strings.NewReader(text))
-	lineAt := func(offset int64) int { return 1 + strings.Count(text[:min(int(offset), len(text))], "\n") }
-	for {
-		var raw json.RawMessage
-		err := d.Decode(&raw)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		line := lineAt(d.InputOffset())
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			line = lineAt(int64(len(strings.TrimRight(text, "\n"))))
-		}
-		if err != nil {
-			return f.fault(line, "this JSON cannot be read: %v: is it complete?", err)
-		}
-		var all []T
-		if raw[0] != '[' {
-			raw = slices.Concat([]byte("["), raw, []byte("]"))
-		}
-		if err := json.Unmarshal(raw, &all); err != nil {
-			return f.fault(line, "this JSON is not what ip -j prints: %v", err)
-		}
-		for _, v := range all {
-			if err := take(line, v); err != nil {
-				return err
-			}
-		}
-	}
 }

@@ -98,8 +98,9 @@ func (b *builder) order() {
 	slices.SortStableFunc(b.topology.Nodes, func(x, y lab.Node) int { return cmp.Compare(rank(x), rank(y)) })
 }
 
-// way is the interface by which the host sends to an address, and the gateway;
-// the link is nil where there is none. Routes count as the kernel has them: the
+// way is the interface by which the host sends to an address, the gateway, and the
+// length of the network that the route is for; where there is none, the link is
+// nil and the length negative. Routes count as the kernel has them: the
 // longest network, then the lowest metric.
 func (b *builder) way(a netip.Addr) (l *link, via netip.Addr, bits int) {
 	bits = -1
@@ -109,7 +110,7 @@ func (b *builder) way(a netip.Addr) (l *link, via netip.Addr, bits int) {
 	metric := 0
 	for _, table := range []bool{true, false} { // the main table, then any other
 		for _, r := range b.routes {
-			if (r.Table == mainTable) != table || r.Table == localTable || r.Type != host.Unicast || r.Family != familyOf(a) || !r.Destination.Contains(a) {
+			if (r.Table == host.TableMain) != table || r.Table == host.TableLocal || r.Type != host.Unicast || r.Family != familyOf(a) || !r.Destination.Contains(a) {
 				continue
 			}
 			out := b.wayOut(r)
@@ -211,7 +212,7 @@ func (b *builder) addDefault(l *link, via netip.Addr) {
 		zero = netip.IPv6Unspecified()
 	}
 	b.routes = append(b.routes, &route{Route: host.Route{
-		Family: familyOf(via), Table: mainTable, Type: host.Unicast, Destination: netip.PrefixFrom(zero, 0), Via: via, Interface: l.Name,
+		Family: familyOf(via), Table: host.TableMain, Type: host.Unicast, Destination: netip.PrefixFrom(zero, 0), Via: via, Interface: l.Name,
 	}})
 }
 

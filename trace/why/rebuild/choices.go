@@ -24,7 +24,7 @@ func (p *routeParser) choice(line int, words []string) error {
 	if err != nil {
 		return p.file.fault(line, "%q is no priority of a rule", words[0])
 	}
-	c := choice{line: line, text: strings.Join(words, " "), Choice: host.Choice{Priority: int(priority), Type: host.Unicast, Family: trace.IPv4}}
+	c := choice{line: line, text: strings.Join(words, " "), Choice: host.Choice{Priority: int(priority), Type: host.Unicast}}
 	for i := 1; i < len(words); i++ {
 		w := words[i]
 		if t, ok := routeTypes[w]; ok && t != host.Unicast {
@@ -54,6 +54,41 @@ func (p *routeParser) choice(line int, words []string) error {
 	}
 	p.choices = append(p.choices, c)
 	return nil
+}
+
+// settleChoices tells the family of policy rules without an address in them, by
+// the others of the same listing.
+func (m *machine) settleChoices() {
+	for start := 0; start < len(m.choices); {
+		end := start + 1
+		for end < len(m.choices) && m.choices[end].Priority >= m.choices[end-1].Priority {
+			end++
+		}
+		one := m.choices[start:end] // ip lists rules by their priority: with a smaller one, another listing begins
+		family := familyOfListing(one, m.request.family())
+		for i := range one {
+			if one[i].Family == 0 {
+				one[i].Family = family
+			}
+		}
+		start = end
+	}
+}
+
+// familyOfListing is the family that a listing of ip-rule(8) is of: as the first
+// address in it tells, or the rule for the table default, which the kernel makes
+// with IPv4 only (fib6_rules_net_init in net/ipv6/fib6_rules.c makes two). Where
+// neither is in it, it is what was asked for.
+func familyOfListing(all []choice, asked trace.Family) trace.Family {
+	for _, c := range all {
+		if c.Family != 0 {
+			return c.Family
+		}
+	}
+	if slices.ContainsFunc(all, func(c choice) bool { return c.Table == host.TableDefault && c.Usual() }) {
+		return trace.IPv4
+	}
+	return asked
 }
 
 // condition takes one word of a rule and its value.
@@ -157,14 +192,3 @@ func (j jsonRoute) choiceWords() []string {
 	}
 	return words
 }
-
-// standard says whether the rule is one of those that the kernel makes by itself.
-func (c choice) standard() bool {
-	plain := c.Choice
-	plain.Family, plain.Priority, plain.Table = trace.IPv4, 0, 0
-	return plain == host.Choice{Family: trace.IPv4, Type: host.Unicast} && standardTables[c.Priority] == c.Table && c.Table != 0
-}
-
-// standardTables are the tables of the rules that the kernel makes, by priority
-// (fib_default_rules_init in net/ipv4/fib_rules.c).
-var standardTables = map[int]int{0: localTable, 32766: mainTable, 32767: defaultTable}

@@ -4,10 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"packetwalk/trace"
+	"packetwalk/trace/host"
 )
 
 // listed is a listing that ip printed, all of one host.
@@ -112,6 +116,7 @@ func TestRouteFormats(t *testing.T) {
 func TestListings(t *testing.T) {
 	rules := load(t, filepath.Join(recorded, "docker-20.10-publish-80.rules"))
 	routes := joined("ip-route.txt", listed(t, "all.route"), listed(t, "text.rule"))
+	six := joined("ip-route.txt", listed(t, "all.route"), listed(t, "six.rule"))
 	article := Mail{Ruleset: rules, Addresses: listed(t, "article.addr"), Routes: listed(t, "article.route")}
 	request := ask("203.0.113.5", "tcp", "192.168.23.149:80")
 	for name, test := range map[string]struct {
@@ -127,7 +132,10 @@ func TestListings(t *testing.T) {
 		"all":                 {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, request},
 		"all-second-way":      {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("10.1.0.9", "tcp", "10.1.0.2:80")},
 		"all-ipv6":            {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("2001:db8::5", "tcp", "[fd00:23::149]:80")},
+		"ipv6-rules":          {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: six}, ask("2001:db8::5", "tcp", "[fd00:23::149]:80")},
 		"all-down":            {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("10.5.0.7", "tcp", "10.5.0.2:80")},
+		"all-to-gateway":      {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("192.168.23.7", "tcp", "10.71.0.5:80")},
+		"all-to-the-world":    {Mail{Ruleset: rules, Addresses: listed(t, "full.addr"), Routes: routes}, ask("10.1.0.9", "tcp", "198.51.100.7:443")},
 		"removed-route":       {Mail{Ruleset: rules, Addresses: article.Addresses, Routes: without(article.Routes, "172.17.0.0/16")}, request},
 		"no-default-route":    {Mail{Ruleset: rules, Addresses: article.Addresses, Routes: without(article.Routes, "default")}, request},
 		"blackhole-to-sender": {Mail{Ruleset: rules, Addresses: article.Addresses, Routes: joined("r", article.Routes, File{Text: "blackhole 203.0.113.0/24\n"})}, request},
@@ -141,6 +149,126 @@ func TestListings(t *testing.T) {
 			}
 			golden(t, "listing-"+name, describe(p))
 		})
+	}
+}
+
+// TestChoiceFamilies holds which family policy rules are taken for, and which of
+// the kernel's own are removed because their listing lacks them.
+func TestChoiceFamilies(t *testing.T) {
+	const (
+		mark = "100:\tfrom all fwmark 0x1 lookup 100\n"
+		four = "101:\tfrom 10.1.0.2 lookup 100\n"
+		six  = "101:\tfrom fd00:23::149 lookup 100\n"
+		head = "0:\tfrom all lookup local\n"
+		tail = "32766:\tfrom all lookup main\n"
+		only = "32767:\tfrom all lookup default\n" // of IPv4
+	)
+	selector := regexp.MustCompile(` (from|fwmark) .*`)
+	add, add6 := "ip rule add pref ", "ip -6 rule add pref "
+	for name, test := range map[string]struct {
+		text  string
+		asked trace.Family
+		want  []string // without selectors
+	}{
+		"IPv4":                {head + mark + tail + only, trace.IPv4, []string{add + "100"}},
+		"IPv4, asked by IPv6": {head + mark + tail + only, trace.IPv6, []string{add + "100"}},
+		"IPv4 by an address":  {head + mark + four + tail, trace.IPv6, []string{add + "100", add + "101", "ip rule del pref 32767"}},
+		"IPv4, none is left":  {head + mark, trace.IPv4, []string{add + "100", "ip rule del pref 32766", "ip rule del pref 32767"}},
+		"IPv6":                {head + mark + tail, trace.IPv6, []string{add6 + "100"}},
+		"IPv6 by an address":  {head + mark + six + tail, trace.IPv4, []string{add6 + "100", add6 + "101"}},
+		"IPv6, none is left":  {head + mark, trace.IPv6, []string{add6 + "100", "ip -6 rule del pref 32766"}},
+		"both":                {head + mark + tail + only + head + mark + tail, trace.IPv6, []string{add + "100", add6 + "100"}},
+		"both, IPv6 first":    {head + mark + six + tail + head + mark + tail + only, trace.IPv4, []string{add6 + "100", add6 + "101", add + "100"}},
+		"neither":             {"10.0.0.0/8 dev eth0\n", trace.IPv4, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := machine{request: Request{From: unspecified(test.asked)}}
+			var err error
+			if m.routing, err = readRoutes(File{"rule.txt", test.text}); err != nil {
+				t.Fatal(err)
+			}
+			m.settleChoices()
+			b := builder{machine: &m}
+			b.setChoices()
+			var got []string
+			for _, c := range b.commands {
+				got = append(got, selector.ReplaceAllString(c.Line, ""))
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("commands (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestChoiceCommands holds the command for a line of ip-rule(8) that is not the
+// line itself.
+func TestChoiceCommands(t *testing.T) {
+	for line, want := range map[string]string{
+		"5:\tnot from 10.0.0.1 fwmark 0x1 iif eth0 oif eth1 lookup main": "not from 10.0.0.1 fwmark 0x1 iif eth0 oif eth1 lookup main",
+		"5:\tfrom all to 10.0.0.0/8 prohibit proto static":               "from all to 10.0.0.0/8 prohibit",
+		"5:\tfrom all fwmark 0/0x1 lookup 9":                             "from all fwmark 0x0/0x1 lookup 9",
+		"5:\tfrom all fwmark 0 lookup 9":                                 "from all fwmark 0x0/0xffffffff lookup 9",
+	} {
+		all, err := readRoutes(File{"rule.txt", line})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all.choices[0].command(); got != "ip rule add pref 5 "+want {
+			t.Errorf("%q: %s", line, got)
+		}
+	}
+}
+
+// TestRouteCommands holds the command for each thing that a route can have.
+func TestRouteCommands(t *testing.T) {
+	b := builder{machine: &machine{}}
+	for _, line := range []string{
+		"default via 10.0.0.1 dev eth0",
+		"blackhole 10.0.0.0/8",
+		"10.0.0.0/8 via inet6 fe80::1 dev eth0",
+		"10.0.0.0/8 via 10.9.0.1 dev eth0 table 9 metric 5 mtu 1400 src 10.9.0.2 scope link onlink",
+		"10.0.0.0/8 nexthop via 10.9.0.1 dev eth0 nexthop dev eth1",
+	} {
+		all, err := readRoutes(File{"route.txt", line})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.routeCommand(all.routes[0]); got != "ip route add "+line {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}
+
+// TestNeverPasses holds of which targets beside the host a request is refused.
+func TestNeverPasses(t *testing.T) {
+	outside, inside := &link{}, &link{}
+	bridge := &link{Link: host.Link{Kind: "bridge"}}
+	for name, test := range map[string]struct {
+		way    *link
+		bits   int
+		sender *link // nil: the host itself
+		listed bool
+		want   bool
+	}{
+		"no way, listed":                     {nil, -1, inside, true, true},
+		"no way, from outside":               {nil, -1, outside, false, true},
+		"no way, from inside":                {nil, -1, inside, false, false},
+		"no way, from the host":              {nil, -1, nil, true, false},
+		"through":                            {inside, 24, outside, true, false},
+		"through, by the default route":      {outside, 0, inside, true, false},
+		"back":                               {outside, 24, outside, true, true},
+		"from the host":                      {outside, 24, nil, true, false},
+		"at one bridge":                      {bridge, 24, bridge, true, false},
+		"out of a bridge, the default route": {bridge, 0, bridge, true, true},
+	} {
+		b := builder{machine: &machine{outside: outside, listed: test.listed}, from: "client"}
+		if test.sender == nil {
+			b.from = hostNode
+		}
+		if got := b.neverPasses(test.way, test.bits, test.sender); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }
 

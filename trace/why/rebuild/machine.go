@@ -57,6 +57,7 @@ func (m *machine) read(mail Mail) error {
 		m.notes.add(AddressesAssumed, "file", mail.Routes.Name)
 	}
 	m.settleFamilies()
+	m.settleChoices()
 	m.inferBridges(mail.Addresses.given())
 	m.findOutside()
 	return m.inferOutside(mail.Addresses.given())
@@ -256,7 +257,7 @@ func (m *machine) owns(a netip.Addr) bool {
 // the default route leads, or rules say so, or the first that can be it.
 func (m *machine) findOutside() {
 	for _, r := range m.routes {
-		if r.Destination.Bits() == 0 && r.Table == mainTable && r.Family == m.request.family() && r.Type == host.Unicast {
+		if r.Destination.Bits() == 0 && r.Table == host.TableMain && r.Family == m.request.family() && r.Type == host.Unicast {
 			m.outside = m.wayOut(r)
 			return
 		}

@@ -1,9 +1,10 @@
 package rebuild
 
 import (
+	"slices"
 	"strconv"
-	"strings"
 
+	"packetwalk/assets"
 	"packetwalk/trace/why"
 )
 
@@ -76,6 +77,8 @@ const (
 type Note struct {
 	Kind   NoteKind
 	Values why.Values
+	// Reason stands for the value why; empty where that is what a program said.
+	Reason Reason
 	// File and Line say what it is about; File is empty and Line 0 where it is
 	// about no single line.
 	File string
@@ -93,21 +96,24 @@ func (n Note) String() string {
 
 // Text is the note in a language, "en" or "zh", without its place.
 func (n Note) Text(lang string) string {
-	w := words[n.Kind]
-	text := w.en
-	if lang == "zh" {
-		text = w.zh
-	}
 	var pairs []string
 	for name, value := range n.Values {
-		pairs = append(pairs, "{"+name+"}", value)
+		pairs = append(pairs, name, value)
 	}
-	return strings.NewReplacer(pairs...).Replace(text)
+	message := words[n.Kind].In(lang)
+	if n.Reason != "" {
+		message = assets.Fill(message, "why", reasons[n.Reason].In(lang))
+	}
+	return assets.Fill(message, pairs...)
 }
 
 // LeftOut says that something the mail tells is not in the lab; the other notes
 // are about what the mail does not tell.
-func (n Note) LeftOut() bool { return words[n.Kind].leftOut }
+func (n Note) LeftOut() bool { return slices.Contains(leftOut, n.Kind) }
+
+var leftOut = []NoteKind{
+	RuleLeftOut, TableLeftOut, UnseenRules, DestinationsLeftOut, InterfacePlain, PortsLeftOut, AddressLeftOut, RouteLeftOut, ChoiceLeftOut, CommandRefused,
+}
 
 // notes gathers notes.
 type notes struct{ all []Note }
@@ -122,4 +128,10 @@ func (n *notes) at(f File, line int, kind NoteKind, values ...string) {
 		v[values[i]] = values[i+1]
 	}
 	n.all = append(n.all, Note{Kind: kind, Values: v, File: f.Name, Line: line})
+}
+
+// leave adds a note about a line that is left out for a reason.
+func (n *notes) leave(f File, line int, kind NoteKind, r Reason, values ...string) {
+	n.at(f, line, kind, values...)
+	n.all[len(n.all)-1].Reason = r
 }

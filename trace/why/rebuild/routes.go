@@ -97,7 +97,7 @@ var routeTypes = map[string]host.RouteType{
 
 // route reads a line: "[TYPE] DESTINATION [via ADDRESS] [dev NAME] …".
 func (p *routeParser) route(line int, words []string) error {
-	r := &route{line: line, text: strings.Join(words, " "), Route: host.Route{Table: mainTable, Type: host.Unicast}}
+	r := &route{line: line, text: strings.Join(words, " "), Route: host.Route{Table: host.TableMain, Type: host.Unicast}}
 	rest := words
 	if t, ok := routeTypes[words[0]]; ok {
 		r.Type, rest = t, words[1:]
@@ -241,23 +241,16 @@ func (p *routeParser) attribute(r *route, line int, word, value string) (err err
 	return nil
 }
 
-// The tables that every host has (rtnetlink(7), RT_TABLE_*).
-const (
-	defaultTable = 253
-	mainTable    = 254
-	localTable   = 255
-)
-
 // table is the number of a routing table. One that has a name only gets a
 // number that is free, since the name's own is in a file of the host.
 func (p *routeParser) table(line int, name string) (int, error) {
 	switch name {
 	case "main":
-		return mainTable, nil
+		return host.TableMain, nil
 	case "local":
-		return localTable, nil
+		return host.TableLocal, nil
 	case "default":
-		return defaultTable, nil
+		return host.TableDefault, nil
 	}
 	if n, err := strconv.ParseUint(name, 0, 31); err == nil {
 		return int(n), nil

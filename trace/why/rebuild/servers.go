@@ -68,7 +68,7 @@ func (b *builder) placeTarget(target netip.AddrPort) error {
 		}
 		return nil
 	}
-	if l == nil && b.from != hostNode && (b.listed || sender == nil || sender == b.outside) || l != nil && l == sender && l.Kind != "bridge" || l != nil && bits == 0 && sender == l {
+	if b.neverPasses(l, bits, sender) {
 		return &RequestError{fmt.Sprintf("%s is no address of this host, and nothing says that packets for it pass it: its addresses are %s", a, b.ownAddresses())}
 	}
 	if l == nil {
@@ -81,10 +81,31 @@ func (b *builder) placeTarget(target netip.AddrPort) error {
 	if b.from != hostNode && l == sender {
 		b.notes.add(BridgeFilterNeeded, "bridge", l.Name)
 	} else if sender != nil && sender.Kind != "bridge" {
-		_, network := b.connected(a)
-		b.notes.add(RouteBackAssumed, "address", b.request.From.String(), "network", network.Masked().String())
+		b.notes.add(RouteBackAssumed, "address", b.request.From.String(), "network", networkToward(a, bits).String())
 	}
 	return nil
+}
+
+// neverPasses says whether packets for another than the host would not come to
+// it: it would send them back by the interface to the sender, which is no bridge
+// that both are at; or it knows no way, and the mail lets none be assumed.
+func (b *builder) neverPasses(way *link, bits int, sender *link) bool {
+	switch way {
+	case nil:
+		return b.from != hostNode && (b.listed || sender == nil || sender == b.outside)
+	case sender:
+		return way.Kind != "bridge" || bits == 0
+	}
+	return false
+}
+
+// networkToward is the network that the host's own route to an address is for, or
+// the address alone where that is the default route or there is none.
+func networkToward(a netip.Addr, bits int) netip.Prefix {
+	if bits <= 0 {
+		bits = a.BitLen()
+	}
+	return netip.PrefixFrom(a, bits).Masked()
 }
 
 // senderLink is the host's interface to the sender; nil where that is the host.

@@ -100,18 +100,20 @@ func (b *builder) command(r *route, format string, args ...any) {
 }
 
 func (b *builder) setRoute(r *route) {
-	leave := func(why string) { b.notes.at(b.routeFile, r.line, RouteLeftOut, "route", r.text, "why", why) }
+	leave := func(why Reason) {
+		b.notes.leave(b.routeFile, r.line, RouteLeftOut, why, "route", r.text, "word", r.unknown)
+	}
 	switch {
 	case b.byKernel(r):
 	case r.unknown != "":
-		leave(fmt.Sprintf("%q is not understood", r.unknown))
+		leave(NotUnderstood)
 	case slices.Contains([]host.RouteType{"multicast", "anycast", "nat", host.Broadcast}, r.Type):
 	case r.Dead:
-		leave("the kernel does not use it: its interface is down")
+		leave(RouteDead)
 	case r.Type == host.Unicast && len(r.NextHop) == 0 && b.wayOut(r) == nil:
-		leave("its interface is not in the listing of addresses")
+		leave(InterfaceUnlisted)
 	case b.overDown(r):
-		leave("its interface is down")
+		leave(InterfaceDown)
 	case b.isPlain(r):
 		b.node.Routes = append(b.node.Routes, r.plain())
 	default:
@@ -123,14 +125,14 @@ func (b *builder) setRoute(r *route) {
 // table, and those to the network of an address.
 func (b *builder) byKernel(r *route) bool {
 	ofAddress := r.Type == host.Local && r.Destination.IsSingleIP() && b.hasAddress(r.Destination.Addr())
-	if r.Table == localTable && (r.Kernel || r.Type == host.Broadcast || ofAddress) || r.Destination.Addr().IsMulticast() {
+	if r.Table == host.TableLocal && (r.Kernel || r.Type == host.Broadcast || ofAddress) || r.Destination.Addr().IsMulticast() {
 		return true
 	}
 	if r.Family == trace.IPv6 && r.Destination.Addr().IsLinkLocalUnicast() {
 		return true
 	}
 	l := b.link(r.Interface)
-	return l != nil && r.Type == host.Unicast && r.Table == mainTable && !r.gated() && r.isOf(l)
+	return l != nil && r.Type == host.Unicast && r.Table == host.TableMain && !r.gated() && r.isOf(l)
 }
 
 // hasAddress says whether an interface of the host has an address.
@@ -159,7 +161,7 @@ func (b *builder) overDown(r *route) bool {
 // isPlain says whether a topology can say all of a route.
 func (b *builder) isPlain(r *route) bool {
 	plain := host.Route{
-		Family: r.Family, Table: mainTable, Type: host.Unicast, Destination: r.Destination, Via: r.Via, Interface: r.Interface,
+		Family: r.Family, Table: host.TableMain, Type: host.Unicast, Destination: r.Destination, Via: r.Via, Interface: r.Interface,
 		Scope: r.Scope, Kernel: r.Kernel,
 	}
 	if r.NextHop != nil || r.Metric != 0 || r.MTU != 0 || r.OnLink || r.Source.IsValid() || plain.Type != r.Type || plain.Table != r.Table {
@@ -185,7 +187,6 @@ func (r *route) plain() lab.Route {
 // routeCommand is the command that adds a route.
 func (b *builder) routeCommand(r *route) string {
 	words := []string{ipCommand(r.Family), "route", "add"}
-	add := func(name string, value any) { words = append(words, name, fmt.Sprint(value)) }
 	if r.Type != host.Unicast {
 		words = append(words, string(r.Type))
 	}
@@ -194,48 +195,54 @@ func (b *builder) routeCommand(r *route) string {
 	} else {
 		words = append(words, "default")
 	}
-	via := func(a netip.Addr, dev string) {
-		switch {
-		case !a.IsValid():
-		case familyOf(a) != r.Family:
-			words = append(words, "via", "inet6", a.String())
-		default:
-			add("via", a)
+	words = append(words, r.hop(r.Via, r.Interface)...)
+	words = append(words, r.attributes()...)
+	for _, n := range r.NextHop {
+		words = append(words, "nexthop")
+		words = append(words, r.hop(n.Via, n.Interface)...)
+	}
+	return strings.Join(words, " ")
+}
+
+// hop are the words for a gateway and an interface of a route; either may be missing.
+func (r *route) hop(via netip.Addr, dev string) []string {
+	var words []string
+	switch {
+	case !via.IsValid():
+	case familyOf(via) != r.Family:
+		words = append(words, "via", "inet6", via.String())
+	default:
+		words = append(words, "via", via.String())
+	}
+	if dev != "" {
+		words = append(words, "dev", dev)
+	}
+	return words
+}
+
+// attributes are the words for what a route has besides where it leads.
+func (r *route) attributes() []string {
+	var words []string
+	add := func(on bool, name string, value any) {
+		if on {
+			words = append(words, name, fmt.Sprint(value))
 		}
-		if dev != "" {
-			add("dev", dev)
-		}
 	}
-	via(r.Via, r.Interface)
-	if r.Table != mainTable {
-		add("table", r.Table)
-	}
-	if r.Metric != 0 {
-		add("metric", r.Metric)
-	}
-	if r.MTU != 0 {
-		add("mtu", r.MTU)
-	}
-	if r.Source.IsValid() {
-		add("src", r.Source)
-	}
-	if r.Scope == "link" || r.Scope == "host" {
-		add("scope", r.Scope)
-	}
+	add(r.Table != host.TableMain, "table", r.Table)
+	add(r.Metric != 0, "metric", r.Metric)
+	add(r.MTU != 0, "mtu", r.MTU)
+	add(r.Source.IsValid(), "src", r.Source)
+	add(r.Scope == "link" || r.Scope == "host", "scope", r.Scope)
 	if r.OnLink {
 		words = append(words, "onlink")
 	}
-	for _, n := range r.NextHop {
-		words = append(words, "nexthop")
-		via(n.Via, n.Interface)
-	}
-	return strings.Join(words, " ")
+	return words
 }
 
 // removeMissing removes the routes to the host's networks that the listing
 // lacks: somebody has removed them there.
 func (b *builder) removeMissing() {
-	complete := slices.ContainsFunc(b.routes, func(r *route) bool { return r.Kernel && r.Family == b.request.family() && r.Table == mainTable })
+	complete := slices.ContainsFunc(b.routes, func(r *route) bool { return r.Kernel && r.Family == b.request.family() && r.Table == host.TableMain })
 	if !b.listed || !complete {
 		return
 	}
@@ -247,7 +254,7 @@ func (b *builder) removeMissing() {
 				continue
 			}
 			there := slices.ContainsFunc(b.routes, func(r *route) bool {
-				return r.Destination == p.Masked() && r.Interface == l.Name && r.Table == mainTable
+				return r.Destination == p.Masked() && r.Interface == l.Name && r.Table == host.TableMain
 			})
 			if !there {
 				text := fmt.Sprintf("%s dev %s", p.Masked(), l.Name)
@@ -260,51 +267,50 @@ func (b *builder) removeMissing() {
 
 // setChoices makes the policy rules those of the mail, where it has any.
 func (b *builder) setChoices() {
-	if len(b.choices) == 0 {
-		return
-	}
 	for _, c := range b.choices {
 		switch {
-		case c.standard():
+		case c.Usual():
 		case c.unknown != "":
-			b.notes.at(b.routeFile, c.line, ChoiceLeftOut, "rule", c.text, "why", fmt.Sprintf("%q is not understood", c.unknown))
+			b.notes.leave(b.routeFile, c.line, ChoiceLeftOut, NotUnderstood, "rule", c.text, "word", c.unknown)
 		default:
 			b.commands = append(b.commands, Command{Node: hostNode, Line: c.command(), File: b.routeFile.Name, Number: c.line})
 		}
 	}
-	for _, priority := range []int{32766, 32767} {
-		if !slices.ContainsFunc(b.choices, func(c choice) bool { return c.Priority == priority && c.standard() }) {
-			b.commands = append(b.commands, Command{Node: hostNode, Line: fmt.Sprintf("%s rule del pref %d", ipCommand(b.request.family()), priority)})
+	for _, f := range []trace.Family{trace.IPv4, trace.IPv6} {
+		for _, priority := range madeByKernel[f] {
+			if b.lacksChoice(f, priority) {
+				b.commands = append(b.commands, Command{Node: hostNode, Line: fmt.Sprintf("%s rule del pref %d", ipCommand(f), priority)})
+			}
 		}
 	}
 }
 
+// madeByKernel are the priorities of the policy rules that the kernel makes by
+// itself and that can be deleted (fib_default_rules_init in net/ipv4/fib_rules.c,
+// fib6_rules_net_init in net/ipv6/fib6_rules.c).
+var madeByKernel = map[trace.Family][]int{trace.IPv4: {32766, 32767}, trace.IPv6: {32766}}
+
+// lacksChoice says whether policy rules of a family were sent, and not the one
+// that the kernel makes with a priority.
+func (b *builder) lacksChoice(f trace.Family, priority int) bool {
+	sent := false
+	for _, c := range b.choices {
+		if c.Family != f {
+			continue
+		}
+		if c.Priority == priority && c.Usual() {
+			return false
+		}
+		sent = true
+	}
+	return sent
+}
+
 // command is the command that adds a policy rule.
 func (c choice) command() string {
-	words := []string{ipCommand(c.Family), "rule", "add", "pref", fmt.Sprint(c.Priority)}
-	if c.Not {
-		words = append(words, "not")
+	selector := c.Selector()
+	if c.Mark == 0 && c.Mask == ^uint32(0) { // without its mask the kernel takes it for no condition (fib_nl2rule in net/core/fib_rules.c)
+		selector = strings.Replace(selector, "fwmark 0x0 ", "fwmark 0x0/0xffffffff ", 1)
 	}
-	add := func(name string, value any) { words = append(words, name, fmt.Sprint(value)) }
-	if c.Source.IsValid() {
-		add("from", c.Source)
-	}
-	if c.Destination.IsValid() {
-		add("to", c.Destination)
-	}
-	if c.In != "" {
-		add("iif", c.In)
-	}
-	if c.Out != "" {
-		add("oif", c.Out)
-	}
-	if c.Mask != 0 {
-		add("fwmark", fmt.Sprintf("%#x/%#x", c.Mark, c.Mask))
-	}
-	if c.Type != host.Unicast {
-		words = append(words, string(c.Type))
-	} else {
-		add("lookup", c.Table)
-	}
-	return strings.Join(words, " ")
+	return fmt.Sprintf("%s rule add pref %d %s", ipCommand(c.Family), c.Priority, selector)
 }
