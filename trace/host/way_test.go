@@ -102,6 +102,7 @@ func TestWords(t *testing.T) {
 		"100: not from 10.0.0.0/8 to 10.0.0.7 fwmark 0x1/0xff iif eth0 lookup 100": Choice{
 			Priority: 100, Not: true, Source: prefix("10.0.0.0/8"), Destination: prefix("10.0.0.7/32"), Mark: 1, Mask: 255, In: "eth0", Type: Unicast, Table: 100},
 		"5: from all fwmark 0x2 ipproto tcp dport 80 prohibit": Choice{Priority: 5, Mark: 2, Mask: 1<<32 - 1, Protocol: trace.TCP, Port: 80, Type: Prohibit},
+		"6: from all fwmark 0x0/0xffffffff lookup 7":           Choice{Priority: 6, Mask: 1<<32 - 1, Type: Unicast, Table: 7},
 		"172.17.0.9 dev docker0 FAILED":                        Neighbor{Addr: addr("172.17.0.9"), Interface: "docker0", State: "failed"},
 		"172.17.0.2 dev docker0 lladdr 02:42:ac:11:00:02 PERMANENT": Neighbor{
 			Addr: addr("172.17.0.2"), Interface: "docker0", State: "permanent", MAC: "02:42:ac:11:00:02"},

@@ -120,8 +120,10 @@ func (c Choice) Selector() string {
 	return strings.Join(words, " ")
 }
 
+// mark is a mark in the words of ip-rule(8). Without its mask the kernel takes 0 for
+// no condition (fib_nl2rule in net/core/fib_rules.c).
 func mark(value, mask uint32) string {
-	if mask == 1<<32-1 {
+	if mask == 1<<32-1 && value != 0 {
 		return fmt.Sprintf("%#x", value)
 	}
 	return fmt.Sprintf("%#x/%#x", value, mask)

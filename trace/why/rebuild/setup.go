@@ -308,9 +308,5 @@ func (b *builder) lacksChoice(f trace.Family, priority int) bool {
 
 // command is the command that adds a policy rule.
 func (c choice) command() string {
-	selector := c.Selector()
-	if c.Mark == 0 && c.Mask == ^uint32(0) { // without its mask the kernel takes it for no condition (fib_nl2rule in net/core/fib_rules.c)
-		selector = strings.Replace(selector, "fwmark 0x0 ", "fwmark 0x0/0xffffffff ", 1)
-	}
-	return fmt.Sprintf("%s rule add pref %d %s", ipCommand(c.Family), c.Priority, selector)
+	return fmt.Sprintf("%s rule add pref %d %s", ipCommand(c.Family), c.Priority, c.Selector())
 }
