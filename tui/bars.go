@@ -126,6 +126,8 @@ func (m *model) waiting() string {
 		return m.noWalks()
 	case m.ended:
 		return s.Ended
+	case m.lesson != nil && len(m.lesson.steps) > 0 && len(m.lesson.step().Send) == 0:
+		return "" // nothing is sent in this step
 	case m.cfg.Request != "":
 		return fill(s.WaitingFor, "request", m.cfg.Request)
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
+	"io"
+	"strings"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"packetwalk/scenarios"
@@ -18,20 +20,31 @@ func newList() *cobra.Command {
 				return err
 			}
 			progress := readProgress(func(err error) { fmt.Fprintln(cmd.ErrOrStderr(), "packetwalk:", err) })
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			name, title := 0, 0
+			for _, s := range scenarios.List() {
+				name, title = max(name, ansi.StringWidth(s.Name)), max(title, ansi.StringWidth(s.Title.In(flags.lang)))
+			}
+			var b strings.Builder
 			for i, c := range scenarios.Chapters() {
 				if i > 0 {
-					fmt.Fprintln(w)
+					b.WriteByte('\n')
 				}
-				fmt.Fprintln(w, c.Title.In(flags.lang))
+				b.WriteString(c.Title.In(flags.lang) + "\n")
 				for _, s := range c.Scenarios {
 					p := progress[s.Name]
-					fmt.Fprintf(w, "%s %s\t%s\t%s\n", p.Sign(), s.Name, s.Title.In(flags.lang), p.In(flags.lang))
+					row := p.Sign() + " " + padded(s.Name, name) + padded(s.Title.In(flags.lang), title) + p.In(flags.lang)
+					b.WriteString(strings.TrimRight(row, " ") + "\n")
 				}
 			}
-			return w.Flush()
+			_, err = io.WriteString(cmd.OutOrStdout(), b.String())
+			return err
 		},
 	}
 	addLangFlag(cmd)
 	return cmd
+}
+
+// padded is a text in a column of a width, with what keeps the next one apart.
+func padded(text string, width int) string {
+	return text + strings.Repeat(" ", width+2-ansi.StringWidth(text))
 }
