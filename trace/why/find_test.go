@@ -187,6 +187,52 @@ func TestNativeNft(t *testing.T) {
 	}
 }
 
+// A chain that is for interfaces stops only what passes one of them.
+func TestNativeDevices(t *testing.T) {
+	for name, test := range map[string]struct {
+		node, hook string
+		devices    []string
+		found      bool
+	}{
+		"where it goes out":                 {"host", "egress", []string{"docker0"}, true},
+		"the port of the bridge":            {"host", "egress", []string{"veth-c1"}, true},
+		"one of several":                    {"host", "egress", []string{"ens33", "docker0"}, true},
+		"a port to somebody else":           {"host", "egress", []string{"veth-c2"}, false},
+		"where it came in":                  {"host", "egress", []string{"ens33"}, false},
+		"where it comes in":                 {"c1", "ingress", []string{"eth0"}, true},
+		"another interface of the receiver": {"c1", "ingress", []string{"eth1"}, false},
+		"every interface":                   {"c1", "ingress", nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := docker()
+			w.node(test.node).Native = []host.NativeChain{{
+				Family: "netdev", Table: "own", Name: "guard", Hook: test.hook, Devices: test.devices, Policy: trace.Accept, Drops: true,
+				Rules: []host.NativeRule{{Chain: "guard", Handle: 5, Text: "drop"}},
+			}}
+			c := newCase(w.evidence(Silent, packet(fromClient, toHost, "client >eth0", "host ens33>docker0 = "+toC1)))
+			if f := findNativeNft(c); (f != nil) != test.found {
+				t.Errorf("found %+v", f)
+			}
+		})
+	}
+	t.Run("the port by which it comes to a bridge", func(t *testing.T) {
+		w := docker()
+		chain := host.NativeChain{Family: "netdev", Table: "own", Name: "guard", Hook: "ingress", Devices: []string{"veth-c1"}, Policy: trace.Drop, Drops: true}
+		w["host"].Native = []host.NativeChain{chain}
+		from := func(node, src string) *Case {
+			e := w.evidence(Silent, packet(src, toHost, node+" >eth0"))
+			e.Question.From = node
+			return newCase(e)
+		}
+		if findNativeNft(from("c1", "172.17.0.2:40000")) == nil {
+			t.Error("it was not found")
+		}
+		if f := findNativeNft(from("c2", "172.17.0.3:40000")); f != nil {
+			t.Errorf("found %+v for what comes by another port", f)
+		}
+	})
+}
+
 func TestRulesOut(t *testing.T) {
 	w := syn(trace.Lost, forwarded(trace.Filter))
 	p := newCase(Evidence{}).coming(&w, w.Steps[0])
