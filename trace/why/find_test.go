@@ -243,6 +243,15 @@ func TestRulesOut(t *testing.T) {
 		`iifname "ens33" drop`: false, `iifname "docker0" drop`: true, `iifname "ens*" drop`: false, `oifname { "docker0", "br1" } drop`: false,
 		"meta l4proto udp drop": true, "ip protocol tcp drop": false, "ct state invalid drop": true, "ct state new drop": false, "ct state { established, related } drop": true,
 		"ct state established,related drop": true, "tcp dport": false, "": false, "tcp dport { } drop": false, "iifname": false,
+		// What a string says, or what is asked of the connection or the routing tables, is not the packet's.
+		`drop comment "no tcp dport 22"`: false, `log prefix "tcp dport 22 " drop`: false, `comment "a, { b" tcp dport 22 drop`: true, `tcp dport 22 drop comment "`: false,
+		"ct original ip daddr 192.168.23.149 drop": false, "ct original proto-dst 8080 drop": false, "ct reply ip saddr 10.0.0.1 drop": false,
+		"ct original ip daddr 192.168.23.149 tcp dport 22 drop": true, "ct original": false,
+		"fib saddr . iif oif missing drop": false, "fib daddr . mark . iif type local drop": false, "fib saddr . iif oif missing tcp dport 22 drop": true, "fib": false, "fib saddr .": false,
+		// Maps, named sets and concatenations.
+		`iifname vmap { "lo" : accept, "ens33" : drop }`: false, "ct state vmap { invalid : drop, new : drop }": false, "iifname @lan drop": false,
+		"meta l4proto . th dport { tcp . 22, tcp . 80 } drop": false, `iifname . oifname { "ens33" . "docker0" } drop`: false,
+		"ct state invalid,new drop": false, "ct state { invalid, new } drop": false, "ct state ! established drop": false,
 	} {
 		if got := rulesOut(text, p); got != want {
 			t.Errorf("%q: %v", text, got)
@@ -255,6 +264,7 @@ func FuzzRulesOut(f *testing.F) {
 	p := newCase(Evidence{}).coming(&w, w.Steps[0])
 	f.Add("tcp dport { 80, 443 } drop")
 	f.Add(`iifname != "ens*" ct state new drop`)
+	f.Add(`ct original ip daddr 10.0.0.1 fib saddr . iif oif missing drop comment "a b"`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if rulesOut(text, p) && !rulesOut(text+" ip daddr 10.9.9.9", p) {
 			t.Error("one more match cannot make a rule fit")
