@@ -112,7 +112,7 @@ type Route struct {
 
 // NextHop is one of several gateways of a route.
 type NextHop struct {
-	Via       netip.Addr
+	Via       netip.Addr // zero: directly connected
 	Interface string
 }
 

@@ -3,6 +3,7 @@ package why
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"packetwalk/trace"
 	"packetwalk/trace/host"
@@ -178,11 +179,8 @@ func (c *Case) unrouted(d decision) *Finding {
 
 // overWay sends the packets for one destination over a next hop.
 func (c *Case) overWay(d decision, hop host.NextHop) Fix {
-	command := c.ip() + " route add " + d.query.Dst.String()
-	if hop.Via.IsValid() {
-		command += " via " + hop.Via.String()
-	}
-	return Fix{Node: d.node, Commands: []string{command + " dev " + hop.Interface}}
+	words := append([]string{c.ip(), "route", "add", d.query.Dst.String()}, hop.Words(c.Family())...)
+	return Fix{Node: d.node, Commands: []string{strings.Join(words, " ")}}
 }
 
 // routing is a finding about a routing decision.

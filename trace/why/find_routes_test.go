@@ -85,6 +85,21 @@ func TestLostInside(t *testing.T) {
 	}
 }
 
+// ip-route(8) takes an IPv6 gateway of an IPv4 route only with its family.
+func TestOverWay(t *testing.T) {
+	c := newCase(docker().evidence(Silent))
+	d := decision{node: "host", query: host.Query{Dst: netip.MustParseAddr("172.17.0.2")}}
+	for want, hop := range map[string]host.NextHop{
+		"ip route add 172.17.0.2 dev docker0":                 {Interface: "docker0"},
+		"ip route add 172.17.0.2 via 10.0.0.1 dev ens33":      {Via: netip.MustParseAddr("10.0.0.1"), Interface: "ens33"},
+		"ip route add 172.17.0.2 via inet6 fe80::1 dev ens33": {Via: netip.MustParseAddr("fe80::1"), Interface: "ens33"},
+	} {
+		if got := c.overWay(d, hop).Commands; !slices.Equal(got, []string{want}) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func words(fix string) []string {
 	if fix == "" {
 		return nil
