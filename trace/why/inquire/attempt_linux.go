@@ -3,6 +3,7 @@ package inquire
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -49,6 +50,9 @@ func (q *Inquiry) attempt(ctx context.Context, from Place, question why.Question
 	<-watching
 	if ctx.Err() != nil {
 		return why.Attempt{}, ctx.Err()
+	}
+	if err := unasked(question, err); err != nil {
+		return why.Attempt{}, err
 	}
 	quiet, stop := context.WithTimeout(ctx, patience)
 	defer stop()
@@ -103,20 +107,32 @@ func client(q why.Question) lab.Client {
 	return c
 }
 
-// outcome says what the request brought.
-func outcome(t why.Target, r lab.Response, err error) (why.Result, string) {
+// unasked is what kept a request from being made that says nothing of its target:
+// the port that it was to come from is another socket's.
+func unasked(q why.Question, err error) error {
+	if !errors.Is(err, unix.EADDRINUSE) {
+		return nil
+	}
+	return fmt.Errorf("asking from port %d of %s, which another socket there has (choose another port, or leave it to the kernel): %w", q.Port, q.From, err)
+}
+
+// outcome says what the request brought, and the errno by its name where there is one.
+func outcome(t why.Target, r lab.Response, err error) (result why.Result, name string) {
 	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		name = unix.ErrnoName(errno)
+	}
 	switch {
 	case err == nil:
 		return why.Answered, ""
-	case errors.As(err, &errno) && errno == unix.ECONNREFUSED:
-		return why.Refused, unix.ErrnoName(errno)
-	case errors.As(err, &errno):
-		return why.Unreachable, unix.ErrnoName(errno)
+	case errno == unix.ECONNREFUSED || errno == unix.ECONNRESET:
+		return why.Refused, name
+	case errno != 0 && errno != unix.ETIMEDOUT:
+		return why.Unreachable, name
 	case t.HTTP && r.Local.IsValid():
-		return why.Stalled, ""
+		return why.Stalled, name
 	}
-	return why.Silent, ""
+	return why.Silent, name
 }
 
 // belonging picks the walks of the request: those of the connections that it
