@@ -259,7 +259,7 @@ var causes = []Cause{
 	},
 	{
 		Name: "duplicate-address", Find: findDuplicateAddress, Reasons: []string{"IP_LOCAL_SOURCE", "NEIGH_FAILED"},
-		Title:   Words{En: "{node} has the sender's address {for}, too", Zh: "{node} 也拥有发送方的地址 {for}"},
+		Title:   Words{En: "{node} has the address {for} of {other}, too", Zh: "{node} 也拥有 {other} 的地址 {for}"},
 		Because: Words{En: "A packet that comes in by {in} with an address of {node} itself as its source is dropped; an answer would not leave {node} either. One of the two has to get another address.", Zh: "从 {in} 进来、源地址却是 {node} 自己地址的数据包会被丢弃；应答也不会离开 {node}。两者之一必须更换地址。"},
 	},
 	{
