@@ -44,6 +44,23 @@ func (r natRule) to(dst netip.AddrPort) (to netip.AddrPort, ok bool) {
 	return to, err == nil
 }
 
+// replaced is the command that has a DNAT or REDIRECT rule lead to another place,
+// and leaves the rest of it as it is.
+func (r natRule) replaced(iptables string, to netip.AddrPort) string {
+	option, value := "--to-destination", to.String()
+	if r.Target == string(trace.Redirect) {
+		option, value = "--to-ports", strconv.Itoa(int(to.Port()))
+	}
+	options := slices.Clone(r.Options)
+	if i := slices.Index(options, option); i >= 0 && i+1 < len(options) {
+		options[i+1] = value
+	} else {
+		options = append(options, option, value)
+	}
+	words := slices.Concat([]string{iptables, "-t", string(trace.NAT), "-R", r.chain, strconv.Itoa(r.number)}, r.Match, []string{"-j", r.Target}, options)
+	return ruleset.Join(words)
+}
+
 // rewritesDestination says whether a target is one of destination NAT, at the
 // hooks where that happens.
 func rewritesDestination(target string) bool {
@@ -446,18 +463,7 @@ func (c *Case) rightPort(last trace.Step, ports []uint16) (right uint16, ok bool
 func (c *Case) redirect(r natRule, last trace.Step, port uint16) Fix {
 	to := netip.AddrPortFrom(last.Dst.Addr(), port)
 	o := c.opener(r.node, r.variant)
-	option, value := "--to-destination", to.String()
-	if r.Target == string(trace.Redirect) {
-		option, value = "--to-ports", strconv.Itoa(int(port))
-	}
-	options := slices.Clone(r.Options)
-	if i := slices.Index(options, option); i >= 0 && i+1 < len(options) {
-		options[i+1] = value
-	} else {
-		options = append(options, option, value)
-	}
-	words := slices.Concat([]string{o.iptables, "-t", "nat", "-R", r.chain, strconv.Itoa(r.number)}, r.Match, []string{"-j", r.Target}, options)
-	o.commands = append(o.commands, ruleset.Join(words))
+	o.commands = append(o.commands, r.replaced(o.iptables, to))
 	for _, s := range c.Request.Steps {
 		if s.Node == r.node && s.Hook == trace.Forward && s.Table == trace.Filter {
 			p := c.coming(c.Request, s)

@@ -7,6 +7,7 @@ import (
 
 	"packetwalk/trace"
 	"packetwalk/trace/host"
+	"packetwalk/trace/ruleset"
 )
 
 // natRulesOfDocker publish port 8080; what differs stands in place of the rule.
@@ -418,5 +419,24 @@ func TestNotrackBothWays(t *testing.T) {
 	e.Rules["host"] = Variants{trace.NFTables: rules(t, raw)}
 	if a := Explain(e); a.Cause == "notrack" {
 		t.Error("a rule is blamed that changes nothing")
+	}
+}
+
+func TestReplaced(t *testing.T) {
+	for text, want := range map[string]string{
+		"-A DOCKER -p tcp -j DNAT --to-destination 172.17.0.2:80":                  "-p tcp -j DNAT --to-destination 172.17.0.3:81",
+		"-A DOCKER -j DNAT --to-destination 172.17.0.2:80 --random --persistent":   "-j DNAT --to-destination 172.17.0.3:81 --random --persistent",
+		`-A DOCKER -m comment --comment "a b" -j DNAT --to-destination 172.17.0.2`: `-m comment --comment "a b" -j DNAT --to-destination 172.17.0.3:81`,
+		"-A DOCKER -p tcp -j REDIRECT --to-ports 80 --random":                      "-p tcp -j REDIRECT --to-ports 81 --random",
+		"-A DOCKER -p tcp -j REDIRECT":                                             "-p tcp -j REDIRECT --to-ports 81",
+	} {
+		rule, err := ruleset.ParseRule(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := natRule{Rule: rule, chain: "DOCKER", number: 2}
+		if got := r.replaced("iptables", at("172.17.0.3:81")); got != "iptables -t nat -R DOCKER 2 "+want {
+			t.Errorf("%s: %s", text, got)
+		}
 	}
 }
