@@ -154,10 +154,11 @@ func (c *Case) Sockets(node string) []host.Socket {
 	return slices.DeleteFunc(slices.Clone(c.Hosts[node].Sockets), func(s host.Socket) bool { return s.Proto != c.Question.Target.Proto })
 }
 
-// Owner is the node that has an address; empty where none is known to.
+// Owner is the node that has an address, the first by name where several have it;
+// empty where none is known to.
 func (c *Case) Owner(a netip.Addr) string {
-	for node, s := range c.Hosts {
-		if !a.IsLoopback() && s.Owns(a) {
+	for _, node := range c.nodes() {
+		if !a.IsLoopback() && c.Hosts[node].Owns(a) {
 			return node
 		}
 	}

@@ -440,3 +440,20 @@ func TestReplaced(t *testing.T) {
 		}
 	}
 }
+
+// An address that two nodes have is always the same one's.
+func TestOwner(t *testing.T) {
+	w := docker()
+	w.link("c2", "eth0").Addresses = prefixes("172.17.0.2/16")
+	c := newCase(w.evidence(Silent))
+	for range 50 {
+		if got := c.Owner(netip.MustParseAddr("172.17.0.2")); got != "c1" {
+			t.Fatalf("it is %s's", got)
+		}
+	}
+	for _, a := range []string{"127.0.0.1", "172.17.0.9"} {
+		if got := c.Owner(netip.MustParseAddr(a)); got != "" {
+			t.Errorf("%s is %s's", a, got)
+		}
+	}
+}
