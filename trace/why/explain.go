@@ -124,6 +124,8 @@ func (t Target) String() string {
 		return "http://" + addr + "/"
 	case t.Proto == trace.TCP:
 		return addr
+	case t.Proto == trace.ICMPv6:
+		return trace.ICMP.String() + "/" + addr
 	}
 	return t.Proto.String() + "/" + addr
 }

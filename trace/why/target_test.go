@@ -61,8 +61,23 @@ func TestParseTargetFaults(t *testing.T) {
 	}
 }
 
+func TestTargetString(t *testing.T) {
+	for _, text := range []string{"192.0.2.1:80", "[::1]:80", "udp/[2001:db8::1]:53", "icmp/192.0.2.1", "icmp/::1", "http://[::1]:8080/"} {
+		want, err := ParseTarget(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := want.At(netip.MustParseAddr(want.Host)).String(); got != text {
+			t.Errorf("%q, want %q", got, text)
+		}
+	}
+	if got := (Target{Proto: trace.ICMPv6, Addr: netip.MustParseAddrPort("[2001:db8::1]:0"), Name: "web"}).String(); got != "icmp/web" {
+		t.Errorf("%q", got)
+	}
+}
+
 func FuzzParseTarget(f *testing.F) {
-	for _, s := range []string{"192.0.2.1:80", "udp/[::1]:53", "http://web/", "icmp", "53/udp"} {
+	for _, s := range []string{"192.0.2.1:80", "udp/[::1]:53", "http://web/", "icmp", "icmp/::1", "53/udp"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
