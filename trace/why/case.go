@@ -139,15 +139,22 @@ func (c *Case) Family() trace.Family {
 // Iptables is the command for the rules of a node that a variant holds: the
 // plain one where that is the node's own.
 func (c *Case) Iptables(node string, v trace.Variant) string {
-	name := "iptables"
-	if c.Family() == trace.IPv6 {
-		name = "ip6tables"
-	}
 	if own, ok := c.Default[node]; ok && own == v {
-		return name
+		return c.iptables()
 	}
-	return name + "-" + v.String()
+	return c.iptablesOf(v)
 }
+
+// iptables is the plain command for the family of the question.
+func (c *Case) iptables() string {
+	if c.Family() == trace.IPv6 {
+		return "ip6tables"
+	}
+	return "iptables"
+}
+
+// iptablesOf is the command that is always of a variant.
+func (c *Case) iptablesOf(v trace.Variant) string { return c.iptables() + "-" + v.String() }
 
 // Sockets are those of a node that take the protocol in question in.
 func (c *Case) Sockets(node string) []host.Socket {

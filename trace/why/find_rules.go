@@ -37,7 +37,7 @@ func findOtherVariant(c *Case) *Finding {
 		return nil
 	}
 	f := c.judgement(w, end)
-	f.Values["variant"], f.Values["own"] = "iptables-"+end.Variant.String(), "iptables-"+own.String()
+	f.Values["variant"], f.Values["own"] = c.iptablesOf(end.Variant), c.iptablesOf(own)
 	return f
 }
 

@@ -3,6 +3,7 @@ package why
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"packetwalk/trace"
@@ -454,6 +455,28 @@ func TestOwner(t *testing.T) {
 	for _, a := range []string{"127.0.0.1", "172.17.0.9"} {
 		if got := c.Owner(netip.MustParseAddr(a)); got != "" {
 			t.Errorf("%s is %s's", a, got)
+		}
+	}
+}
+
+// The variant that the node's own command does not show is named as the command
+// for the family of the packet.
+func TestOtherVariant(t *testing.T) {
+	for _, test := range []struct{ client, server, title, fix string }{
+		{clientAddr, hostAddr, "What iptables-nft does not show stops the packet in host: iptables-legacy, filter/INPUT, -A INPUT -j DROP", "iptables-legacy "},
+		{"[fd00::1]:40000", "[fd00::2]:8080", "What ip6tables-nft does not show stops the packet in host: ip6tables-legacy, filter/INPUT, -A INPUT -j DROP", "ip6tables-legacy "},
+	} {
+		e := dockerHost(t, table("filter", ":INPUT ACCEPT"))
+		e.Question.Target.Addr = at(test.server)
+		first, end := leaving(), on(trace.Input, trace.Filter, test.server)
+		end.Variant, end.Rule, end.Policy, end.Verdict, end.Text = trace.Legacy, 1, false, trace.Drop, "-A INPUT -j DROP"
+		first.Src, first.Dst, end.Src = at(test.client), at(test.server), at(test.client)
+		walk := syn(trace.Dropped, first, end)
+		walk.Packet.Src, walk.Packet.Dst = at(test.client), at(test.server)
+		e.Attempt.Walks = []trace.Walk{walk}
+		a := Explain(e)
+		if got := a.Text("en").Title; got != test.title || len(a.Fix.Commands) == 0 || !strings.HasPrefix(a.Fix.Commands[0], test.fix) {
+			t.Errorf("%q, %q; want %q, %q", got, a.Fix.Commands, test.title, test.fix)
 		}
 	}
 }
