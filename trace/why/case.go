@@ -31,7 +31,7 @@ func newCase(e Evidence) *Case {
 		switch {
 		case w.Packet.Refuses():
 			c.Refusals = append(c.Refusals, *w)
-		case same(w.Packet.Dst, e.Question.Target.Addr) && (e.Question.From == "" || w.Steps[0].Node == e.Question.From):
+		case e.Question.Target.Is(w.Packet.Dst) && (e.Question.From == "" || w.Steps[0].Node == e.Question.From):
 			if c.Request == nil || !ended(*c.Request) || further(*w, *c.Request) {
 				c.Request = w
 			}
@@ -65,11 +65,6 @@ func further(again, before trace.Walk) bool {
 
 // ended says whether it is known what became of the packet.
 func ended(w trace.Walk) bool { return w.Outcome != "" && w.Outcome != trace.Unfinished }
-
-// same compares an address with what is wanted; port 0 is any.
-func same(have, want netip.AddrPort) bool {
-	return have.Addr().WithZone("") == want.Addr().WithZone("").Unmap() && (want.Port() == 0 || have.Port() == want.Port())
-}
 
 // Stopped is the walk that came to a bad end: the request's or, where that
 // arrived, the reply's. nil where neither did.

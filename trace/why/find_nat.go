@@ -131,7 +131,7 @@ func (c *Case) unpublished() (at passage, ok bool) {
 		return passage{}, false
 	}
 	last := c.Request.Steps[len(c.Request.Steps)-1]
-	if last.Hook != trace.Input || !same(last.Dst, c.asked()) || !c.knowsSockets(last.Node) || c.takes(last) {
+	if last.Hook != trace.Input || !c.Question.Target.Is(last.Dst) || !c.knowsSockets(last.Node) || c.takes(last) {
 		return passage{}, false
 	}
 	i := slices.IndexFunc(c.Request.Steps, func(s trace.Step) bool { return s.Node == last.Node })

@@ -279,7 +279,7 @@ func (c *Case) straightBack() bool {
 	}
 	first, last := c.Reply.Steps[0], c.Reply.Steps[len(c.Reply.Steps)-1]
 	between := slices.ContainsFunc(c.Reply.Steps, func(s trace.Step) bool { return s.Node != first.Node && s.Node != last.Node })
-	return last.Node == c.Request.Steps[0].Node && !same(last.Src, c.asked()) && !between
+	return last.Node == c.Request.Steps[0].Node && !c.Question.Target.Is(last.Src) && !between
 }
 
 // fromItself says whether the request came back to its own sender, who takes no

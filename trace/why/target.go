@@ -168,6 +168,12 @@ func (p *targetParser) check() error {
 	return nil
 }
 
+// Is says whether a packet's address is that of the target; with ICMP any port is.
+func (t Target) Is(a netip.AddrPort) bool {
+	want := t.Addr
+	return a.Addr().WithZone("") == want.Addr().WithZone("").Unmap() && (want.Port() == 0 || a.Port() == want.Port())
+}
+
 // At is the target at an address.
 func (w Wanted) At(a netip.Addr) Target {
 	t := Target{Proto: w.Proto, Addr: netip.AddrPortFrom(a.Unmap(), w.Port), HTTP: w.HTTP}

@@ -76,6 +76,25 @@ func TestTargetString(t *testing.T) {
 	}
 }
 
+func TestTargetIs(t *testing.T) {
+	for _, test := range []struct {
+		target, addr string
+		want         bool
+	}{
+		{"192.0.2.1:80", "192.0.2.1:80", true},
+		{"192.0.2.1:80", "192.0.2.1:81", false},
+		{"192.0.2.1:80", "192.0.2.2:80", false},
+		{"192.0.2.1:0", "192.0.2.1:7", true},
+		{"[::ffff:192.0.2.1]:80", "192.0.2.1:80", true},
+		{"[fe80::1%eth0]:80", "[fe80::1]:80", true},
+		{"[fe80::1]:80", "[fe80::1%eth0]:80", true},
+	} {
+		if got := (Target{Addr: at(test.target)}).Is(at(test.addr)); got != test.want {
+			t.Errorf("%s is %s: %t", test.target, test.addr, got)
+		}
+	}
+}
+
 func FuzzParseTarget(f *testing.F) {
 	for _, s := range []string{"192.0.2.1:80", "udp/[::1]:53", "http://web/", "icmp", "icmp/::1", "53/udp"} {
 		f.Add(s)

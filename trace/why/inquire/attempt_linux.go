@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"syscall"
 	"time"
@@ -162,7 +161,7 @@ func ofFlows(walks []trace.Walk, flows map[int]bool) []trace.Walk {
 func opens(w trace.Walk, q why.Question) bool {
 	p := w.Packet
 	switch {
-	case p.Proto != q.Target.Proto || !same(p.Dst, q.Target.Addr) || q.Port != 0 && p.Src.Port() != q.Port:
+	case p.Proto != q.Target.Proto || !q.Target.Is(p.Dst) || q.Port != 0 && p.Src.Port() != q.Port:
 		return false
 	case q.From != "" && (w.Steps[0].Node != q.From || w.Steps[0].Hook != trace.Output):
 		return false
@@ -174,9 +173,4 @@ func opens(w trace.Walk, q why.Question) bool {
 		return p.ICMPType == 128
 	}
 	return true
-}
-
-// same compares an address with what is wanted; port 0 is any.
-func same(have, want netip.AddrPort) bool {
-	return have.Addr().WithZone("") == want.Addr().WithZone("").Unmap() && (want.Port() == 0 || have.Port() == want.Port())
 }
