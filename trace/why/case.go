@@ -11,8 +11,9 @@ import (
 // Case is the evidence, looked through for what every finder asks of it.
 type Case struct {
 	Evidence
-	// Request is the walk of the packet that opened the connection, the last
-	// one where it was sent again; nil where none was seen.
+	// Request is the walk of the packet that opened the connection; where that was
+	// sent again, the first whose end is known, or a later one that got further.
+	// nil where none was seen.
 	Request *trace.Walk
 	// Reply is the first answer to it that is no error; nil where none was seen.
 	Reply *trace.Walk
@@ -120,7 +121,7 @@ func Translated(w *trace.Walk) (trace.Step, bool) {
 	return trace.Step{}, false
 }
 
-// Asked is the address that the request arrived for.
+// asked is the address of the target.
 func (c *Case) asked() netip.AddrPort { return c.Question.Target.Addr }
 
 // Family is that of the question.

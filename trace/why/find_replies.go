@@ -129,8 +129,8 @@ func findNotrack(c *Case) *Finding {
 	return nil
 }
 
-// needsTracking says what the node would have done with the packet if it had
-// been tracked.
+// needsTracking says whether the node would have done something else with the
+// packet if it had been tracked.
 func (c *Case) needsTracking(w *trace.Walk, rule trace.Step) bool {
 	if c.IsReply(w) && c.translatedIn(c.Request, rule.Node) {
 		return true
