@@ -76,7 +76,7 @@ func (c *Case) natRules(node string, hook trace.Hook, wanted func(target string)
 		rules := c.Rules[node][v]
 		table, _ := rules.Table(trace.NAT)
 		for _, chain := range table.Chains {
-			if !leads(rules, hook.String(), chain.Name, 0) {
+			if !calls(rules, hook.String(), chain.Name, 0) {
 				continue
 			}
 			for i, r := range chain.Rules {
@@ -89,13 +89,13 @@ func (c *Case) natRules(node string, hook trace.Hook, wanted func(target string)
 	return all
 }
 
-// leads says whether a chain of the nat table is another, or calls it.
-func leads(rules ruleset.Ruleset, from, to string, depth int) bool {
+// calls says whether a chain of the nat table is another, or leads to it.
+func calls(rules ruleset.Ruleset, from, to string, depth int) bool {
 	if from == to {
 		return true
 	}
 	chain, _ := rules.Chain(trace.NAT, from)
-	return depth < deepest && slices.ContainsFunc(chain.Rules, func(r ruleset.Rule) bool { return leads(rules, r.Target, to, depth+1) })
+	return depth < deepest && slices.ContainsFunc(chain.Rules, func(r ruleset.Rule) bool { return calls(rules, r.Target, to, depth+1) })
 }
 
 // publishedFor lists the ports of a node that DNAT rules send to an address.
