@@ -43,12 +43,10 @@ func (p passage) answer() (a passage, ok bool) {
 	return a, ok
 }
 
-// The types of echo messages (RFC 792, RFC 4443).
+// The types of echo replies (RFC 792, RFC 4443).
 const (
-	echoReply    = 0
-	echoRequest  = 8
-	echoReply6   = 129
-	echoRequest6 = 128
+	echoReply  = 0
+	echoReply6 = 129
 )
 
 // spec are the matches of a rule for this packet and its like: the same way,
