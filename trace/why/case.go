@@ -132,26 +132,6 @@ func (c *Case) Family() trace.Family {
 	return trace.IPv6
 }
 
-// Iptables is the command for the rules of a node that a variant holds: the
-// plain one where that is the node's own.
-func (c *Case) Iptables(node string, v trace.Variant) string {
-	if own, ok := c.Default[node]; ok && own == v {
-		return c.iptables()
-	}
-	return c.iptablesOf(v)
-}
-
-// iptables is the plain command for the family of the question.
-func (c *Case) iptables() string {
-	if c.Family() == trace.IPv6 {
-		return "ip6tables"
-	}
-	return "iptables"
-}
-
-// iptablesOf is the command that is always of a variant.
-func (c *Case) iptablesOf(v trace.Variant) string { return c.iptables() + "-" + v.String() }
-
 // Sockets are those of a node that take the protocol in question in.
 func (c *Case) Sockets(node string) []host.Socket {
 	return slices.DeleteFunc(slices.Clone(c.Hosts[node].Sockets), func(s host.Socket) bool { return s.Proto != c.Question.Target.Proto })

@@ -3,7 +3,6 @@ package why
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
 
@@ -138,6 +137,3 @@ func culpritOf(s trace.Step) Culprit {
 	}
 	return p
 }
-
-// single is a single address in the words of iptables.
-func single(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String() }

@@ -72,13 +72,6 @@ func passes(w *trace.Walk, node string) bool {
 	return w != nil && slices.ContainsFunc(w.Steps, func(s trace.Step) bool { return s.Node == node })
 }
 
-// ruleFact is a rule as evidence.
-func ruleFact(s trace.Step) Fact {
-	return Fact{Kind: RuleStands, Step: -1, Values: Values{
-		"node": s.Node, "table": string(s.Table), "chain": s.Chain, "rule": fmt.Sprint(s.Rule), "text": s.Text,
-	}}
-}
-
 // findReplyDropped is an answer that a rule or policy stopped: the request had arrived.
 func findReplyDropped(c *Case) *Finding {
 	w, end, ok := c.Judged()
@@ -234,13 +227,4 @@ func findPolicyDrop(c *Case) *Finding {
 		return nil
 	}
 	return c.judgement(w, end)
-}
-
-// table is the iptables command for the table of a step.
-func (c *Case) table(s trace.Step) string {
-	command := c.Iptables(s.Node, s.Variant)
-	if s.Table != trace.Filter {
-		command += " -t " + string(s.Table)
-	}
-	return command
 }

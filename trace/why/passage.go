@@ -1,7 +1,6 @@
 package why
 
 import (
-	"net/netip"
 	"strconv"
 
 	"packetwalk/trace"
@@ -71,6 +70,3 @@ func (p passage) spec() []string {
 	}
 	return spec
 }
-
-// bare is an address without its zone, as the tools take it.
-func bare(a netip.Addr) string { return a.WithZone("").String() }
