@@ -110,9 +110,9 @@ func (c *Case) Arrived() (at trace.Step, ok bool) {
 // IsReply says whether a walk is the reply's.
 func (c *Case) IsReply(w *trace.Walk) bool { return w != nil && w == c.Reply }
 
-// Translated is the step of a walk that rewrote the destination last, by a rule
+// translated is the step of a walk that rewrote the destination last, by a rule
 // or from connection tracking's memory.
-func Translated(w *trace.Walk) (trace.Step, bool) {
+func translated(w *trace.Walk) (trace.Step, bool) {
 	for i := len(w.Steps) - 1; i > 0; i-- {
 		if w.Steps[i].Dst != w.Steps[i-1].Dst {
 			return w.Steps[i], true

@@ -14,7 +14,7 @@ func findWrongContainerPort(c *Case) *Finding {
 	if c.Request == nil {
 		return nil
 	}
-	t, ok := Translated(c.Request)
+	t, ok := translated(c.Request)
 	r, found := c.ruleOf(t)
 	last := c.Request.Steps[len(c.Request.Steps)-1]
 	at := c.Owner(last.Dst.Addr())

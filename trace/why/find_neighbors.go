@@ -34,7 +34,7 @@ func findTargetGone(c *Case) *Finding {
 	if !ok || !c.unheard(x) || x.to != (host.Port{}) {
 		return nil
 	}
-	t, ok := Translated(x.walk)
+	t, ok := translated(x.walk)
 	if !ok || t.Rule == 0 || t.Dst.Addr() != x.hop {
 		return nil
 	}

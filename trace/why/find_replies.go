@@ -255,7 +255,7 @@ func findHairpin(c *Case) *Finding {
 	if c.Request == nil {
 		return nil
 	}
-	t, ok := Translated(c.Request)
+	t, ok := translated(c.Request)
 	first, last := c.Request.Steps[0], c.Request.Steps[len(c.Request.Steps)-1]
 	if !ok || t.Node == first.Node || len(c.untracking(c.Reply, "")) > 0 || !c.straightBack() && !c.fromItself() {
 		return nil

@@ -106,7 +106,7 @@ func findDirectAccess(c *Case) *Finding {
 	if !ok || !c.keepsToBridge(end) {
 		return nil
 	}
-	if _, translated := Translated(w); translated {
+	if _, ok := translated(w); ok {
 		return nil
 	}
 	f := c.judgement(w, end)
