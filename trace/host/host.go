@@ -112,7 +112,7 @@ type Route struct {
 
 // NextHop is one of several gateways of a route.
 type NextHop struct {
-	Via       netip.Addr
+	Via       netip.Addr // zero: directly connected
 	Interface string
 }
 
@@ -190,7 +190,8 @@ type Connection struct {
 	// Original are the addresses as the first packet came, Reply those that its
 	// answer is expected with.
 	Original, Reply Tuple
-	// TCPState is the kernel's name (SYN_SENT, ESTABLISHED …); empty for others.
+	// State is that of TCP by the kernel's name (SYN_SENT, ESTABLISHED …); empty
+	// with other protocols.
 	State string
 	// Unreplied says that nothing has come back.
 	Unreplied bool

@@ -44,12 +44,9 @@ func (c Choice) Usual() bool {
 }
 
 // Way works out which way a packet takes.
-func (s State) Way(q Query) Way { return s.WayBy(q, func(Choice) bool { return true }) }
-
-// WayBy is Way with only those rules that the function allows.
-func (s State) WayBy(q Query, allow func(Choice) bool) Way {
+func (s State) Way(q Query) Way {
 	for _, c := range s.choices(q.family()) {
-		if !allow(c) || !c.matches(q) {
+		if !c.matches(q) {
 			continue
 		}
 		if err := refusals[c.Type]; err != "" {

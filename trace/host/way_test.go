@@ -98,7 +98,14 @@ func TestWords(t *testing.T) {
 		"10.0.0.7 via 10.0.0.1 dev eth0 metric 9 onlink":                   Route{Type: Unicast, Table: 254, Destination: prefix("10.0.0.7/32"), Via: addr("10.0.0.1"), Interface: "eth0", Metric: 9, OnLink: true},
 		"172.17.0.0/16 dev docker0 proto kernel scope link src 172.17.0.1": Route{Type: Unicast, Table: 254, Destination: prefix("172.17.0.0/16"), Interface: "docker0", Scope: "link", Kernel: true, Source: addr("172.17.0.1")},
 		"10.0.0.0/8 dev eth0 table 100 scope link":                         Route{Type: Unicast, Table: 100, Destination: prefix("10.0.0.0/8"), Interface: "eth0", Scope: "link"},
-		"0: from all lookup local":                                         Choice{Type: Unicast, Table: 255},
+		"10.1.0.0/16 nexthop dev ppp0 nexthop via 10.0.0.2 dev eth0": Route{
+			Type: Unicast, Destination: prefix("10.1.0.0/16"), NextHop: []NextHop{{Interface: "ppp0"}, {Via: addr("10.0.0.2"), Interface: "eth0"}}},
+		"10.2.0.0/16 via inet6 fe80::1 dev eth0": Route{Family: trace.IPv4, Type: Unicast, Destination: prefix("10.2.0.0/16"), Via: addr("fe80::1"), Interface: "eth0"},
+		"default via fe80::1 dev eth0":           Route{Family: trace.IPv6, Type: Unicast, Via: addr("fe80::1"), Interface: "eth0"},
+		"10.3.0.0/16 nexthop via inet6 fe80::1 dev eth0 nexthop via 10.0.0.2 dev eth0": Route{
+			Family: trace.IPv4, Type: Unicast, Destination: prefix("10.3.0.0/16"),
+			NextHop: []NextHop{{Via: addr("fe80::1"), Interface: "eth0"}, {Via: addr("10.0.0.2"), Interface: "eth0"}}},
+		"0: from all lookup local": Choice{Type: Unicast, Table: 255},
 		"100: not from 10.0.0.0/8 to 10.0.0.7 fwmark 0x1/0xff iif eth0 lookup 100": Choice{
 			Priority: 100, Not: true, Source: prefix("10.0.0.0/8"), Destination: prefix("10.0.0.7/32"), Mark: 1, Mask: 255, In: "eth0", Type: Unicast, Table: 100},
 		"5: from all fwmark 0x2 ipproto tcp dport 80 prohibit": Choice{Priority: 5, Mark: 2, Mask: 1<<32 - 1, Protocol: trace.TCP, Port: 80, Type: Prohibit},
@@ -110,5 +117,12 @@ func TestWords(t *testing.T) {
 		if got := v.String(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+func TestKey(t *testing.T) {
+	r := Route{Family: trace.IPv4, Type: Unicast, Via: netip.MustParseAddr("fe80::1"), Interface: "eth0", Metric: 9, Scope: "link", Kernel: true}
+	if got, want := r.Key(), "default via inet6 fe80::1 dev eth0 metric 9"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"packetwalk/trace"
 )
 
 // String is the route as ip-route(8) prints it, without the protocols that it
@@ -48,17 +50,29 @@ func (r Route) key() []string {
 		words = append(words, string(r.Type))
 	}
 	words = append(words, destination(r.Destination))
-	if r.Via.IsValid() {
-		words = append(words, "via", r.Via.String())
-	}
-	if r.Interface != "" {
-		words = append(words, "dev", r.Interface)
-	}
+	words = append(words, NextHop{Via: r.Via, Interface: r.Interface}.Words(r.Family)...)
 	for _, h := range r.NextHop {
-		words = append(words, "nexthop", "via", h.Via.String(), "dev", h.Interface)
+		words = append(append(words, "nexthop"), h.Words(r.Family)...)
 	}
 	if r.Table != 0 && r.Table != TableMain {
 		words = append(words, "table", table(r.Table))
+	}
+	return words
+}
+
+// Words are the next hop of a route of a family in the words of ip-route(8), which
+// takes an IPv6 gateway of an IPv4 route (RFC 5549) with its family only.
+func (h NextHop) Words(f trace.Family) []string {
+	var words []string
+	switch {
+	case !h.Via.IsValid():
+	case f == trace.IPv4 && h.Via.Is6():
+		words = append(words, "via", "inet6", h.Via.String())
+	default:
+		words = append(words, "via", h.Via.String())
+	}
+	if h.Interface != "" {
+		words = append(words, "dev", h.Interface)
 	}
 	return words
 }

@@ -11,8 +11,9 @@ import (
 // Case is the evidence, looked through for what every finder asks of it.
 type Case struct {
 	Evidence
-	// Request is the walk of the packet that opened the connection, the last
-	// one where it was sent again; nil where none was seen.
+	// Request is the walk of the packet that opened the connection; where that was
+	// sent again, the first whose end is known, or a later one that got further.
+	// nil where none was seen.
 	Request *trace.Walk
 	// Reply is the first answer to it that is no error; nil where none was seen.
 	Reply *trace.Walk
@@ -31,7 +32,7 @@ func newCase(e Evidence) *Case {
 		switch {
 		case w.Packet.Refuses():
 			c.Refusals = append(c.Refusals, *w)
-		case same(w.Packet.Dst, e.Question.Target.Addr) && (e.Question.From == "" || w.Steps[0].Node == e.Question.From):
+		case e.Question.Target.Is(w.Packet.Dst) && (e.Question.From == "" || w.Steps[0].Node == e.Question.From):
 			if c.Request == nil || !ended(*c.Request) || further(*w, *c.Request) {
 				c.Request = w
 			}
@@ -65,11 +66,6 @@ func further(again, before trace.Walk) bool {
 
 // ended says whether it is known what became of the packet.
 func ended(w trace.Walk) bool { return w.Outcome != "" && w.Outcome != trace.Unfinished }
-
-// same compares an address with what is wanted; port 0 is any.
-func same(have, want netip.AddrPort) bool {
-	return have.Addr().WithZone("") == want.Addr().WithZone("").Unmap() && (want.Port() == 0 || have.Port() == want.Port())
-}
 
 // Stopped is the walk that came to a bad end: the request's or, where that
 // arrived, the reply's. nil where neither did.
@@ -114,9 +110,9 @@ func (c *Case) Arrived() (at trace.Step, ok bool) {
 // IsReply says whether a walk is the reply's.
 func (c *Case) IsReply(w *trace.Walk) bool { return w != nil && w == c.Reply }
 
-// Translated is the step of a walk that rewrote the destination last, by a rule
+// translated is the step of a walk that rewrote the destination last, by a rule
 // or from connection tracking's memory.
-func Translated(w *trace.Walk) (trace.Step, bool) {
+func translated(w *trace.Walk) (trace.Step, bool) {
 	for i := len(w.Steps) - 1; i > 0; i-- {
 		if w.Steps[i].Dst != w.Steps[i-1].Dst {
 			return w.Steps[i], true
@@ -125,7 +121,7 @@ func Translated(w *trace.Walk) (trace.Step, bool) {
 	return trace.Step{}, false
 }
 
-// Asked is the address that the request arrived for.
+// asked is the address of the target.
 func (c *Case) asked() netip.AddrPort { return c.Question.Target.Addr }
 
 // Family is that of the question.
@@ -136,28 +132,16 @@ func (c *Case) Family() trace.Family {
 	return trace.IPv6
 }
 
-// Iptables is the command for the rules of a node that a variant holds: the
-// plain one where that is the node's own.
-func (c *Case) Iptables(node string, v trace.Variant) string {
-	name := "iptables"
-	if c.Family() == trace.IPv6 {
-		name = "ip6tables"
-	}
-	if own, ok := c.Default[node]; ok && own == v {
-		return name
-	}
-	return name + "-" + v.String()
-}
-
 // Sockets are those of a node that take the protocol in question in.
 func (c *Case) Sockets(node string) []host.Socket {
 	return slices.DeleteFunc(slices.Clone(c.Hosts[node].Sockets), func(s host.Socket) bool { return s.Proto != c.Question.Target.Proto })
 }
 
-// Owner is the node that has an address; empty where none is known to.
+// Owner is the node that has an address, the first by name where several have it;
+// empty where none is known to.
 func (c *Case) Owner(a netip.Addr) string {
-	for node, s := range c.Hosts {
-		if !a.IsLoopback() && s.Owns(a) {
+	for _, node := range c.nodes() {
+		if !a.IsLoopback() && c.Hosts[node].Owns(a) {
 			return node
 		}
 	}

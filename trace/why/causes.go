@@ -70,7 +70,7 @@ var causes = []Cause{
 	// Rules, NAT and sockets.
 	{
 		Name: "other-variant", Find: findOtherVariant, Reasons: []string{"NETFILTER_DROP"},
-		Title:   Words{En: "{variant} of {node} stops the packet, which {own} does not show: {table}/{chain}, {text}", Zh: "{node} 的 {variant} 拦下了数据包，而 {own} 看不到它：{table}/{chain}，{text}"},
+		Title:   Words{En: "What {own} does not show stops the packet in {node}: {variant}, {table}/{chain}, {text}", Zh: "{node} 的 {variant} 拦下了数据包，而 {own} 看不到它：{table}/{chain}，{text}"},
 		Because: Words{En: "{node} has rules in both implementations of iptables, and a packet has to pass both. Its own iptables command is {own}; this stands in {variant}.", Zh: "{node} 在 iptables 的两种实现中都有规则，数据包必须两边都通过。它自己的 iptables 命令是 {own}，而这条在 {variant} 里。"},
 		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
 	},
@@ -259,7 +259,7 @@ var causes = []Cause{
 	},
 	{
 		Name: "duplicate-address", Find: findDuplicateAddress, Reasons: []string{"IP_LOCAL_SOURCE", "NEIGH_FAILED"},
-		Title:   Words{En: "{node} has the sender's address {for}, too", Zh: "{node} 也拥有发送方的地址 {for}"},
+		Title:   Words{En: "{node} has the address {for} of {other}, too", Zh: "{node} 也拥有 {other} 的地址 {for}"},
 		Because: Words{En: "A packet that comes in by {in} with an address of {node} itself as its source is dropped; an answer would not leave {node} either. One of the two has to get another address.", Zh: "从 {in} 进来、源地址却是 {node} 自己地址的数据包会被丢弃；应答也不会离开 {node}。两者之一必须更换地址。"},
 	},
 	{

@@ -3,7 +3,6 @@ package why
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
 
@@ -124,6 +123,8 @@ func (t Target) String() string {
 		return "http://" + addr + "/"
 	case t.Proto == trace.TCP:
 		return addr
+	case t.Proto == trace.ICMPv6:
+		return trace.ICMP.String() + "/" + addr
 	}
 	return t.Proto.String() + "/" + addr
 }
@@ -135,15 +136,4 @@ func culpritOf(s trace.Step) Culprit {
 		p.Kind, p.Rule, p.Text = Policy, 0, fmt.Sprintf("-P %s %s", s.Chain, s.Verdict)
 	}
 	return p
-}
-
-// single is a single address in the words of iptables.
-func single(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String() }
-
-// withoutLength is a prefix as people write it: a single address without its length.
-func withoutLength(prefix string) string {
-	if p, err := netip.ParsePrefix(prefix); err == nil && p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return prefix
 }

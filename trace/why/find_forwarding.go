@@ -2,6 +2,7 @@ package why
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"packetwalk/trace"
@@ -222,20 +223,36 @@ func (c *Case) maskCommand(node string, v trace.Variant, d decision) string {
 	return c.Iptables(node, v) + " -t nat -I POSTROUTING 1 -s " + d.query.Src.String() + " -d " + d.query.Dst.String() + " -j MASQUERADE"
 }
 
-// findDuplicateAddress is a node that has the sender's address, too.
+// findDuplicateAddress is a node that has an address of somebody else's, too, who
+// sends it a packet or an ARP request from there.
 func findDuplicateAddress(c *Case) *Finding {
 	d, ok := c.undecided()
-	if !ok || d.own || d.walk == nil || loopback4(d.query.Src) || d.walk.Steps[0].Node == d.node {
+	if !ok || d.own || d.walk == nil || loopback4(d.query.Src) {
 		return nil
 	}
-	for _, p := range c.holders(d.query.Src) {
-		if p.Node == d.node {
-			return &Finding{
-				Culprit: Culprit{Kind: Link, Node: d.node, Text: p.Interface},
-				Values:  Values{"for": d.query.Src.String(), "in": d.query.In},
-				Facts:   []Fact{c.stateOf(d.walk.Steps[0].Node, d.query.Src.String()), c.stateOf(d.node, d.query.Src.String()+" dev "+p.Interface)},
-			}
-		}
+	from := d.walk.Steps[0].Node
+	if d.question {
+		from = d.walk.Steps[d.step].Node
 	}
-	return nil
+	all := c.holders(d.query.Src)
+	here := slices.IndexFunc(all, func(p host.Port) bool { return p.Node == d.node })
+	if here < 0 || from == d.node {
+		return nil
+	}
+	own, other := all[here], host.Port{Node: from}
+	if i := slices.IndexFunc(all, func(p host.Port) bool { return p.Node != d.node }); i >= 0 {
+		other = all[i]
+	}
+	holds := func(p host.Port) Fact {
+		text := d.query.Src.String()
+		if p.Interface != "" {
+			text += " dev " + p.Interface
+		}
+		return c.stateOf(p.Node, text)
+	}
+	return &Finding{
+		Culprit: Culprit{Kind: Link, Node: d.node, Text: own.Interface},
+		Values:  Values{"for": d.query.Src.String(), "in": d.query.In, "other": other.Node},
+		Facts:   []Fact{holds(other), holds(own)},
+	}
 }

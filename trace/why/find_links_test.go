@@ -75,6 +75,27 @@ func TestNoPortOfABridge(t *testing.T) {
 	expect(t, w.evidence(Silent, request, reply), "wrong-route", "host: 192.168.23.1 dev docker0")
 }
 
+// A request that left what was looked at and was answered is not what was lost.
+func TestReplyLostOnWire(t *testing.T) {
+	w := docker()
+	w.route("host", "default via 192.168.23.254 dev ens33")
+	w.neighbor("host", "ens33", "192.168.23.254", "failed", "")
+	request := packet("172.17.0.2:40000", "198.51.100.1:80", "c1 >eth0", "host docker0>ens33")
+	request.Outcome = trace.Forwarded
+	reply := packet("198.51.100.1:80", "172.17.0.2:40000", "host ens33>docker0")
+	ask := func(walks ...trace.Walk) Evidence {
+		e := w.evidence(Silent, walks...)
+		e.Question.From, e.Question.Target.Addr = "c1", netip.MustParseAddrPort("198.51.100.1:80")
+		return e
+	}
+	expect(t, ask(request), "neighbor-silent", "host: 192.168.23.254 dev ens33 FAILED")
+	expect(t, ask(request, reply), Unknown, "")
+	w.neighbor("host", "docker0", "172.17.0.2", "failed", "")
+	expect(t, ask(request, reply), "neighbor-silent", "host: 172.17.0.2 dev docker0 FAILED")
+	w.link("host", "veth-c1").Up = false
+	expect(t, ask(request, reply), "link-down", "host: veth-c1")
+}
+
 // A published port whose container came back with another address.
 func TestTargetMoved(t *testing.T) {
 	w := docker()

@@ -1,13 +1,9 @@
 package why
 
 import (
-	"strconv"
-
 	"packetwalk/trace"
 	"packetwalk/trace/host"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // tooBig is a packet that was lost where it did not fit into the next link.
 type tooBig struct {

@@ -149,10 +149,14 @@ type gap struct {
 	passage
 	hook     string // nft's word
 	from, to int
+	// devices are the node's interfaces that the packet passes, where the hook is
+	// one of interfaces.
+	devices []string
 }
 
 func (g gap) holds(n host.NativeChain) bool {
-	return n.Hook == g.hook && g.from <= n.Priority && n.Priority <= g.to
+	passes := len(n.Devices) == 0 || slices.ContainsFunc(n.Devices, func(d string) bool { return slices.Contains(g.devices, d) })
+	return n.Hook == g.hook && g.from <= n.Priority && n.Priority <= g.to && passes
 }
 
 const (
@@ -236,12 +240,29 @@ func (c *Case) gapsBehind(p passage) []gap {
 		}
 	}
 	if p.Hook == trace.Postrouting {
-		all = append(all, gap{passage: p, hook: "egress", from: lowest, to: highest})
+		out := port(p.Node, p.Out)
+		egress := gap{passage: p, hook: "egress", from: lowest, to: highest, devices: []string{p.Out}}
+		if x, ok := c.crossing(); ok && x.from == out && x.to != (host.Port{}) {
+			egress.devices = append(egress.devices, c.onWire(p.Node, out, x.to)...)
+		}
+		all = append(all, egress)
 		for _, to := range c.neighborsOf(p.Node, p.Out) {
 			on := p
 			on.Node, on.Hook, on.In, on.Out, on.CTState = to.Node, trace.Prerouting, to.Interface, "", ""
-			ingress := gap{passage: on, hook: "ingress", from: lowest, to: highest}
+			ingress := gap{passage: on, hook: "ingress", from: lowest, to: highest, devices: c.onWire(to.Node, out, to)}
 			all = append(all, ingress, c.before(on))
+		}
+	}
+	return all
+}
+
+// onWire are the interfaces of a node, ports of a bridge too, on the way from one
+// port to another.
+func (c *Case) onWire(node string, from, to host.Port) []string {
+	var all []string
+	for _, p := range c.wire(from, to) {
+		if p.Node == node {
+			all = append(all, p.Interface)
 		}
 	}
 	return all

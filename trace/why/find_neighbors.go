@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"packetwalk/trace"
 	"packetwalk/trace/host"
+	"packetwalk/trace/ruleset"
 )
 
 // findWrongNeighbor is an entry of the neighbour table with a hardware address
@@ -34,13 +34,15 @@ func findTargetGone(c *Case) *Finding {
 	if !ok || !c.unheard(x) || x.to != (host.Port{}) {
 		return nil
 	}
-	t, ok := Translated(x.walk)
+	t, ok := translated(x.walk)
 	if !ok || t.Rule == 0 || t.Dst.Addr() != x.hop {
 		return nil
 	}
 	f := &Finding{Culprit: culpritOf(t), Values: Values{"to": x.hop.String()}, Facts: c.askedFor(x)}
-	if now, ok := c.moved(x, t.Dst); ok {
-		f.Fix = Fix{Node: t.Node, Commands: []string{c.sentTo(t, now)}}
+	now, ok := c.moved(x, t.Dst)
+	if rule, err := ruleset.ParseRule(t.Text); ok && err == nil {
+		r := natRule{rule, t.Node, t.Variant, t.Chain, t.Rule}
+		f.Fix = Fix{Node: t.Node, Commands: []string{r.replaced(c.Iptables(t.Node, t.Variant), now)}}
 		f.Values["now"] = now.String()
 	}
 	return f
@@ -75,13 +77,6 @@ func (c *Case) moved(x crossing, was netip.AddrPort) (now netip.AddrPort, ok boo
 		return netip.AddrPort{}, false
 	}
 	return found[0], true
-}
-
-// sentTo is the command that puts another destination into a DNAT rule.
-func (c *Case) sentTo(t trace.Step, now netip.AddrPort) string {
-	rest := strings.TrimPrefix(t.Text, "-A "+t.Chain+" ")
-	front, _, _ := strings.Cut(rest, "--to-destination ")
-	return c.table(t) + " -R " + t.Chain + " " + itoa(t.Rule) + " " + front + "--to-destination " + now.String()
 }
 
 // findNeighborSilent is a next hop whose hardware address nobody tells.

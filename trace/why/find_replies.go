@@ -129,8 +129,8 @@ func findNotrack(c *Case) *Finding {
 	return nil
 }
 
-// needsTracking says what the node would have done with the packet if it had
-// been tracked.
+// needsTracking says whether the node would have done something else with the
+// packet if it had been tracked.
 func (c *Case) needsTracking(w *trace.Walk, rule trace.Step) bool {
 	if c.IsReply(w) && c.translatedIn(c.Request, rule.Node) {
 		return true
@@ -255,7 +255,7 @@ func findHairpin(c *Case) *Finding {
 	if c.Request == nil {
 		return nil
 	}
-	t, ok := Translated(c.Request)
+	t, ok := translated(c.Request)
 	first, last := c.Request.Steps[0], c.Request.Steps[len(c.Request.Steps)-1]
 	if !ok || t.Node == first.Node || len(c.untracking(c.Reply, "")) > 0 || !c.straightBack() && !c.fromItself() {
 		return nil
@@ -279,7 +279,7 @@ func (c *Case) straightBack() bool {
 	}
 	first, last := c.Reply.Steps[0], c.Reply.Steps[len(c.Reply.Steps)-1]
 	between := slices.ContainsFunc(c.Reply.Steps, func(s trace.Step) bool { return s.Node != first.Node && s.Node != last.Node })
-	return last.Node == c.Request.Steps[0].Node && !same(last.Src, c.asked()) && !between
+	return last.Node == c.Request.Steps[0].Node && !c.Question.Target.Is(last.Src) && !between
 }
 
 // fromItself says whether the request came back to its own sender, who takes no
@@ -287,7 +287,7 @@ func (c *Case) straightBack() bool {
 // (fib_validate_source in net/ipv4/fib_frontend.c).
 func (c *Case) fromItself() bool {
 	w, last, ok := c.Lost()
-	return ok && w == c.Request && last.Hook == trace.Prerouting && last.Node == w.Steps[0].Node && last.Src.Addr() == w.Steps[0].Src.Addr() && c.Owner(last.Dst.Addr()) == last.Node
+	return ok && w == c.Request && last.Hook == trace.Prerouting && last.Node == w.Steps[0].Node && last.Src.Addr() == w.Steps[0].Src.Addr() && c.Hosts[last.Node].Owns(last.Dst.Addr())
 }
 
 // findConntrackFull is a packet that would have opened a connection for which

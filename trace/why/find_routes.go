@@ -2,7 +2,7 @@ package why
 
 import (
 	"fmt"
-	"net/netip"
+	"strings"
 
 	"packetwalk/trace"
 	"packetwalk/trace/host"
@@ -85,13 +85,6 @@ func findPolicyRoute(c *Case) *Finding {
 		f.Facts = append(f.Facts, c.stateOf(d.node, d.Route.String()))
 	}
 	return f
-}
-
-func fromWords(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return " from " + a.String()
 }
 
 // findDuplicateRoute is one of two routes for the same network, of which the
@@ -178,11 +171,8 @@ func (c *Case) unrouted(d decision) *Finding {
 
 // overWay sends the packets for one destination over a next hop.
 func (c *Case) overWay(d decision, hop host.NextHop) Fix {
-	command := c.ip() + " route add " + d.query.Dst.String()
-	if hop.Via.IsValid() {
-		command += " via " + hop.Via.String()
-	}
-	return Fix{Node: d.node, Commands: []string{command + " dev " + hop.Interface}}
+	words := append([]string{c.ip(), "route", "add", d.query.Dst.String()}, hop.Words(c.Family())...)
+	return Fix{Node: d.node, Commands: []string{strings.Join(words, " ")}}
 }
 
 // routing is a finding about a routing decision.
@@ -195,17 +185,4 @@ func (c *Case) routing(d decision, culprit Culprit) *Finding {
 		f.Facts = append(f.Facts, Fact{Kind: KernelRefuses, Step: -1, Values: Values{"node": d.node, "to": d.query.Dst.String(), "err": d.refused}})
 	}
 	return f
-}
-
-// ip is the command of iproute2 for the family of the question.
-func (c *Case) ip() string {
-	if c.Family() == trace.IPv6 {
-		return "ip -6"
-	}
-	return "ip"
-}
-
-// stateOf is what was read of a node, as evidence.
-func (c *Case) stateOf(node, text string) Fact {
-	return Fact{Kind: StateOf, Step: -1, Values: Values{"node": node, "text": text}}
 }

@@ -85,6 +85,70 @@ func TestLostInside(t *testing.T) {
 	}
 }
 
+// ip-route(8) takes an IPv6 gateway of an IPv4 route only with its family.
+func TestOverWay(t *testing.T) {
+	c := newCase(docker().evidence(Silent))
+	d := decision{node: "host", query: host.Query{Dst: netip.MustParseAddr("172.17.0.2")}}
+	for want, hop := range map[string]host.NextHop{
+		"ip route add 172.17.0.2 dev docker0":                 {Interface: "docker0"},
+		"ip route add 172.17.0.2 via 10.0.0.1 dev ens33":      {Via: netip.MustParseAddr("10.0.0.1"), Interface: "ens33"},
+		"ip route add 172.17.0.2 via inet6 fe80::1 dev ens33": {Via: netip.MustParseAddr("fe80::1"), Interface: "ens33"},
+	} {
+		if got := c.overWay(d, hop).Commands; !slices.Equal(got, []string{want}) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// An address that two nodes have is told with the names of both.
+func TestDuplicateAddress(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(world)
+		walk   trace.Walk
+		title  string
+		facts  []string
+	}{
+		{
+			"of the sender", func(w world) { w.add("host dummy0 192.168.23.1/32") },
+			packet(fromClient, toHost, "client >eth0", "host ens33> = "+toC1),
+			"host has the address 192.168.23.1 of client, too", []string{"client: 192.168.23.1 dev eth0", "host: 192.168.23.1 dev dummy0"},
+		},
+		{
+			"of the router that asks for the receiver", func(w world) {
+				l := w.link("c1", "eth0")
+				l.Addresses = append(l.Addresses, netip.MustParsePrefix("172.17.0.1/16"))
+				w.neighbor("host", "docker0", "172.17.0.2", "failed", "")
+			},
+			packet(fromClient, toHost, "client >eth0", "host ens33>docker0 = "+toC1),
+			"c1 has the address 172.17.0.1 of host, too", []string{"host: 172.17.0.1 dev docker0", "c1: 172.17.0.1 dev eth0"},
+		},
+		{
+			"of a sender that was not looked at", func(w world) {
+				w.add("host dummy0 192.168.23.1/32")
+				w.link("client", "eth0").Addresses = nil
+			},
+			packet(fromClient, toHost, "client >eth0", "host ens33> = "+toC1),
+			"host has the address 192.168.23.1 of client, too", []string{"client: 192.168.23.1", "host: 192.168.23.1 dev dummy0"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := docker()
+			c.change(w)
+			a := Explain(w.evidence(Silent, c.walk))
+			var facts []string
+			for _, f := range a.Evidence {
+				if f.Kind == StateOf {
+					facts = append(facts, f.Text("en"))
+				}
+			}
+			if got := a.Text("en").Title; got != c.title || !slices.Equal(facts, c.facts) {
+				t.Errorf("%q, by %q; want %q, by %q", got, facts, c.title, c.facts)
+			}
+		})
+	}
+}
+
 func words(fix string) []string {
 	if fix == "" {
 		return nil

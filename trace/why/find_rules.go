@@ -37,7 +37,7 @@ func findOtherVariant(c *Case) *Finding {
 		return nil
 	}
 	f := c.judgement(w, end)
-	f.Values["variant"], f.Values["own"] = "iptables-"+end.Variant.String(), "iptables-"+own.String()
+	f.Values["variant"], f.Values["own"] = c.iptablesOf(end.Variant), c.iptablesOf(own)
 	return f
 }
 
@@ -70,13 +70,6 @@ func asksFor(rule, state string) bool {
 // passes says whether a walk came through a node.
 func passes(w *trace.Walk, node string) bool {
 	return w != nil && slices.ContainsFunc(w.Steps, func(s trace.Step) bool { return s.Node == node })
-}
-
-// ruleFact is a rule as evidence.
-func ruleFact(s trace.Step) Fact {
-	return Fact{Kind: RuleStands, Step: -1, Values: Values{
-		"node": s.Node, "table": string(s.Table), "chain": s.Chain, "rule": fmt.Sprint(s.Rule), "text": s.Text,
-	}}
 }
 
 // findReplyDropped is an answer that a rule or policy stopped: the request had arrived.
@@ -113,7 +106,7 @@ func findDirectAccess(c *Case) *Finding {
 	if !ok || !c.keepsToBridge(end) {
 		return nil
 	}
-	if _, translated := Translated(w); translated {
+	if _, ok := translated(w); ok {
 		return nil
 	}
 	f := c.judgement(w, end)
@@ -234,13 +227,4 @@ func findPolicyDrop(c *Case) *Finding {
 		return nil
 	}
 	return c.judgement(w, end)
-}
-
-// table is the iptables command for the table of a step.
-func (c *Case) table(s trace.Step) string {
-	command := c.Iptables(s.Node, s.Variant)
-	if s.Table != trace.Filter {
-		command += " -t " + string(s.Table)
-	}
-	return command
 }

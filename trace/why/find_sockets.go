@@ -162,11 +162,3 @@ func findSilentService(c *Case) *Finding {
 		Unseen: []Fact{{Kind: WouldShow, Step: -1, Values: Values{"node": at.Node, "command": fmt.Sprintf("tcpdump -ni any udp port %d", at.Dst.Port())}}},
 	}
 }
-
-func joinPorts(ports []uint16) string {
-	var words []string
-	for _, p := range ports {
-		words = append(words, fmt.Sprint(p))
-	}
-	return strings.Join(words, ", ")
-}

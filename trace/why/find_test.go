@@ -3,10 +3,12 @@ package why
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"packetwalk/trace"
 	"packetwalk/trace/host"
+	"packetwalk/trace/ruleset"
 )
 
 // natRulesOfDocker publish port 8080; what differs stands in place of the rule.
@@ -187,6 +189,52 @@ func TestNativeNft(t *testing.T) {
 	}
 }
 
+// A chain that is for interfaces stops only what passes one of them.
+func TestNativeDevices(t *testing.T) {
+	for name, test := range map[string]struct {
+		node, hook string
+		devices    []string
+		found      bool
+	}{
+		"where it goes out":                 {"host", "egress", []string{"docker0"}, true},
+		"the port of the bridge":            {"host", "egress", []string{"veth-c1"}, true},
+		"one of several":                    {"host", "egress", []string{"ens33", "docker0"}, true},
+		"a port to somebody else":           {"host", "egress", []string{"veth-c2"}, false},
+		"where it came in":                  {"host", "egress", []string{"ens33"}, false},
+		"where it comes in":                 {"c1", "ingress", []string{"eth0"}, true},
+		"another interface of the receiver": {"c1", "ingress", []string{"eth1"}, false},
+		"every interface":                   {"c1", "ingress", nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := docker()
+			w.node(test.node).Native = []host.NativeChain{{
+				Family: "netdev", Table: "own", Name: "guard", Hook: test.hook, Devices: test.devices, Policy: trace.Accept, Drops: true,
+				Rules: []host.NativeRule{{Chain: "guard", Handle: 5, Text: "drop"}},
+			}}
+			c := newCase(w.evidence(Silent, packet(fromClient, toHost, "client >eth0", "host ens33>docker0 = "+toC1)))
+			if f := findNativeNft(c); (f != nil) != test.found {
+				t.Errorf("found %+v", f)
+			}
+		})
+	}
+	t.Run("the port by which it comes to a bridge", func(t *testing.T) {
+		w := docker()
+		chain := host.NativeChain{Family: "netdev", Table: "own", Name: "guard", Hook: "ingress", Devices: []string{"veth-c1"}, Policy: trace.Drop, Drops: true}
+		w["host"].Native = []host.NativeChain{chain}
+		from := func(node, src string) *Case {
+			e := w.evidence(Silent, packet(src, toHost, node+" >eth0"))
+			e.Question.From = node
+			return newCase(e)
+		}
+		if findNativeNft(from("c1", "172.17.0.2:40000")) == nil {
+			t.Error("it was not found")
+		}
+		if f := findNativeNft(from("c2", "172.17.0.3:40000")); f != nil {
+			t.Errorf("found %+v for what comes by another port", f)
+		}
+	})
+}
+
 func TestRulesOut(t *testing.T) {
 	w := syn(trace.Lost, forwarded(trace.Filter))
 	p := newCase(Evidence{}).coming(&w, w.Steps[0])
@@ -197,6 +245,15 @@ func TestRulesOut(t *testing.T) {
 		`iifname "ens33" drop`: false, `iifname "docker0" drop`: true, `iifname "ens*" drop`: false, `oifname { "docker0", "br1" } drop`: false,
 		"meta l4proto udp drop": true, "ip protocol tcp drop": false, "ct state invalid drop": true, "ct state new drop": false, "ct state { established, related } drop": true,
 		"ct state established,related drop": true, "tcp dport": false, "": false, "tcp dport { } drop": false, "iifname": false,
+		// What a string says, or what is asked of the connection or the routing tables, is not the packet's.
+		`drop comment "no tcp dport 22"`: false, `log prefix "tcp dport 22 " drop`: false, `comment "a, { b" tcp dport 22 drop`: true, `tcp dport 22 drop comment "`: false,
+		"ct original ip daddr 192.168.23.149 drop": false, "ct original proto-dst 8080 drop": false, "ct reply ip saddr 10.0.0.1 drop": false,
+		"ct original ip daddr 192.168.23.149 tcp dport 22 drop": true, "ct original": false,
+		"fib saddr . iif oif missing drop": false, "fib daddr . mark . iif type local drop": false, "fib saddr . iif oif missing tcp dport 22 drop": true, "fib": false, "fib saddr .": false,
+		// Maps, named sets and concatenations.
+		`iifname vmap { "lo" : accept, "ens33" : drop }`: false, "ct state vmap { invalid : drop, new : drop }": false, "iifname @lan drop": false,
+		"meta l4proto . th dport { tcp . 22, tcp . 80 } drop": false, `iifname . oifname { "ens33" . "docker0" } drop`: false,
+		"ct state invalid,new drop": false, "ct state { invalid, new } drop": false, "ct state ! established drop": false,
 	} {
 		if got := rulesOut(text, p); got != want {
 			t.Errorf("%q: %v", text, got)
@@ -209,6 +266,7 @@ func FuzzRulesOut(f *testing.F) {
 	p := newCase(Evidence{}).coming(&w, w.Steps[0])
 	f.Add("tcp dport { 80, 443 } drop")
 	f.Add(`iifname != "ens*" ct state new drop`)
+	f.Add(`ct original ip daddr 10.0.0.1 fib saddr . iif oif missing drop comment "a b"`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if rulesOut(text, p) && !rulesOut(text+" ip daddr 10.9.9.9", p) {
 			t.Error("one more match cannot make a rule fit")
@@ -362,5 +420,63 @@ func TestNotrackBothWays(t *testing.T) {
 	e.Rules["host"] = Variants{trace.NFTables: rules(t, raw)}
 	if a := Explain(e); a.Cause == "notrack" {
 		t.Error("a rule is blamed that changes nothing")
+	}
+}
+
+func TestReplaced(t *testing.T) {
+	for text, want := range map[string]string{
+		"-A DOCKER -p tcp -j DNAT --to-destination 172.17.0.2:80":                  "-p tcp -j DNAT --to-destination 172.17.0.3:81",
+		"-A DOCKER -j DNAT --to-destination 172.17.0.2:80 --random --persistent":   "-j DNAT --to-destination 172.17.0.3:81 --random --persistent",
+		`-A DOCKER -m comment --comment "a b" -j DNAT --to-destination 172.17.0.2`: `-m comment --comment "a b" -j DNAT --to-destination 172.17.0.3:81`,
+		"-A DOCKER -p tcp -j REDIRECT --to-ports 80 --random":                      "-p tcp -j REDIRECT --to-ports 81 --random",
+		"-A DOCKER -p tcp -j REDIRECT":                                             "-p tcp -j REDIRECT --to-ports 81",
+	} {
+		rule, err := ruleset.ParseRule(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := natRule{Rule: rule, chain: "DOCKER", number: 2}
+		if got := r.replaced("iptables", at("172.17.0.3:81")); got != "iptables -t nat -R DOCKER 2 "+want {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+}
+
+// An address that two nodes have is always the same one's.
+func TestOwner(t *testing.T) {
+	w := docker()
+	w.link("c2", "eth0").Addresses = prefixes("172.17.0.2/16")
+	c := newCase(w.evidence(Silent))
+	for range 50 {
+		if got := c.Owner(netip.MustParseAddr("172.17.0.2")); got != "c1" {
+			t.Fatalf("it is %s's", got)
+		}
+	}
+	for _, a := range []string{"127.0.0.1", "172.17.0.9"} {
+		if got := c.Owner(netip.MustParseAddr(a)); got != "" {
+			t.Errorf("%s is %s's", a, got)
+		}
+	}
+}
+
+// The variant that the node's own command does not show is named as the command
+// for the family of the packet.
+func TestOtherVariant(t *testing.T) {
+	for _, test := range []struct{ client, server, title, fix string }{
+		{clientAddr, hostAddr, "What iptables-nft does not show stops the packet in host: iptables-legacy, filter/INPUT, -A INPUT -j DROP", "iptables-legacy "},
+		{"[fd00::1]:40000", "[fd00::2]:8080", "What ip6tables-nft does not show stops the packet in host: ip6tables-legacy, filter/INPUT, -A INPUT -j DROP", "ip6tables-legacy "},
+	} {
+		e := dockerHost(t, table("filter", ":INPUT ACCEPT"))
+		e.Question.Target.Addr = at(test.server)
+		first, end := leaving(), on(trace.Input, trace.Filter, test.server)
+		end.Variant, end.Rule, end.Policy, end.Verdict, end.Text = trace.Legacy, 1, false, trace.Drop, "-A INPUT -j DROP"
+		first.Src, first.Dst, end.Src = at(test.client), at(test.server), at(test.client)
+		walk := syn(trace.Dropped, first, end)
+		walk.Packet.Src, walk.Packet.Dst = at(test.client), at(test.server)
+		e.Attempt.Walks = []trace.Walk{walk}
+		a := Explain(e)
+		if got := a.Text("en").Title; got != test.title || len(a.Fix.Commands) == 0 || !strings.HasPrefix(a.Fix.Commands[0], test.fix) {
+			t.Errorf("%q, %q; want %q, %q", got, a.Fix.Commands, test.title, test.fix)
+		}
 	}
 }

@@ -12,10 +12,12 @@ import (
 // rulesOut says whether the text of an nft rule shows that it does not match a
 // packet. A text that is not understood rules nothing out.
 func rulesOut(text string, p passage) bool {
-	text = strings.NewReplacer("{", " { ", "}", " } ", ",", " ").Replace(text)
-	words := strings.Fields(text)
-	for i := range words {
-		ask, rest := matchAt(words[i:])
+	for words := nftWords(text); len(words) > 0; words = words[1:] {
+		if n := aside(words); n > 0 {
+			words = words[n-1:]
+			continue
+		}
+		ask, rest := matchAt(words)
 		if ask == nil || len(rest) == 0 {
 			continue
 		}
@@ -27,6 +29,44 @@ func rulesOut(text string, p passage) bool {
 	return false
 }
 
+// nftWords parts the text of a rule. A string is one word, with its quotes: what
+// a comment or a log's prefix says is no match. None where a string has no end.
+func nftWords(text string) []string {
+	var words []string
+	for i, part := range strings.Split(text, `"`) {
+		if i%2 == 1 {
+			words = append(words, `"`+part+`"`)
+			continue
+		}
+		for _, w := range strings.Fields(strings.NewReplacer("{", " { ", "}", " } ").Replace(part)) {
+			if w = strings.Trim(w, ","); w != "" {
+				words = append(words, w)
+			}
+		}
+	}
+	if strings.Count(text, `"`)%2 == 1 {
+		return nil
+	}
+	return words
+}
+
+// aside counts the words of an expression that looks like a match of the packet
+// and is none: the addresses of its connection ("ct original ip daddr"), and what
+// a routing table has for it ("fib saddr . iif oif").
+func aside(words []string) int {
+	switch {
+	case words[0] == "ct" && len(words) > 2 && (words[1] == "original" || words[1] == "reply"):
+		return 3 // what is left of the match is none by itself
+	case words[0] == "fib":
+		n := 2
+		for n < len(words) && words[n] == "." {
+			n += 2
+		}
+		return min(n+1, len(words))
+	}
+	return 0
+}
+
 // matchAt is the match that begins with the first of the words, and what follows it.
 func matchAt(words []string) (ask nftMatch, rest []string) {
 	if ask = nftMatches[words[0]]; ask != nil || len(words) == 1 {
@@ -35,7 +75,8 @@ func matchAt(words []string) (ask nftMatch, rest []string) {
 	return nftMatches[words[0]+" "+words[1]], words[2:]
 }
 
-// nftValues are what a match compares with: one value, or those of a set.
+// nftValues are what a match compares with: one value, several joined by commas,
+// or those of a set.
 func nftValues(words []string) (values []string, not bool) {
 	if words[0] == "!=" || words[0] == "==" {
 		not = words[0] == "!="
@@ -45,10 +86,13 @@ func nftValues(words []string) (values []string, not bool) {
 	case len(words) == 0:
 		return nil, not
 	case words[0] != "{":
-		return words[:1], not
+		return strings.Split(words[0], ","), not
 	}
 	end := slices.Index(words, "}")
-	return words[1:max(end, 1)], not
+	for _, w := range words[1:max(end, 1)] {
+		values = append(values, strings.Split(w, ",")...)
+	}
+	return values, not
 }
 
 // oneOf says whether any of the values is the packet's.
@@ -79,14 +123,20 @@ var nftMatches = map[string]nftMatch{
 	"oifname":   ofInterface(func(p passage) string { return p.Out }),
 	"oif":       ofInterface(func(p passage) string { return p.Out }),
 	"meta l4proto": func(v string, p passage) (bool, bool) {
-		return isProto(v, p), true
+		return isProto(v, p), isValue(v)
 	},
 	"ip protocol": func(v string, p passage) (bool, bool) {
-		return isProto(v, p), true
+		return isProto(v, p), isValue(v)
 	},
 	"ct state": func(v string, p passage) (bool, bool) {
-		return strings.EqualFold(v, string(p.CTState)), p.CTState != ""
+		return strings.EqualFold(v, string(p.CTState)), p.CTState != "" && isValue(v)
 	},
+}
+
+// isValue says whether a word is a value itself: not an operator, the name of a
+// set, what a map begins with, or a part of a concatenation.
+func isValue(word string) bool {
+	return word != "vmap" && word != "map" && strings.IndexAny(word, ".@$!&<>=|^") != 0
 }
 
 func isProto(v string, p passage) bool {
@@ -119,11 +169,11 @@ func ofFamily(addr func(passage) netip.Addr) nftMatch {
 
 func ofInterface(name func(passage) string) nftMatch {
 	return func(v string, p passage) (holds, known bool) {
+		have, known := name(p), isValue(v)
 		v = strings.Trim(v, `"`)
-		have := name(p)
 		if prefix, wild := strings.CutSuffix(v, "*"); wild {
-			return strings.HasPrefix(have, prefix), have != ""
+			return strings.HasPrefix(have, prefix), have != "" && known
 		}
-		return v == have, have != ""
+		return v == have, have != "" && known
 	}
 }

@@ -1,7 +1,6 @@
 package why
 
 import (
-	"net/netip"
 	"strconv"
 
 	"packetwalk/trace"
@@ -43,12 +42,10 @@ func (p passage) answer() (a passage, ok bool) {
 	return a, ok
 }
 
-// The types of echo messages (RFC 792, RFC 4443).
+// The types of echo replies (RFC 792, RFC 4443).
 const (
-	echoReply    = 0
-	echoRequest  = 8
-	echoReply6   = 129
-	echoRequest6 = 128
+	echoReply  = 0
+	echoReply6 = 129
 )
 
 // spec are the matches of a rule for this packet and its like: the same way,
@@ -73,6 +70,3 @@ func (p passage) spec() []string {
 	}
 	return spec
 }
-
-// bare is an address without its zone, as the tools take it.
-func bare(a netip.Addr) string { return a.WithZone("").String() }

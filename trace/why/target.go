@@ -52,9 +52,8 @@ func ParseTarget(text string) (Wanted, error) {
 }
 
 type targetParser struct {
-	text  string
-	want  Wanted
-	named bool // the protocol was named
+	text string
+	want Wanted
 }
 
 func (p *targetParser) fault(format string, args ...any) error {
@@ -82,7 +81,7 @@ func (p *targetParser) protocolInFront(text string) string {
 	if !ok || !slash && proto != trace.ICMP {
 		return text
 	}
-	p.want.Proto, p.named = proto, true
+	p.want.Proto = proto
 	return rest
 }
 
@@ -100,7 +99,7 @@ func (p *targetParser) split(text string) (host, port string, err error) {
 	}
 	switch strings.Count(text, ":") {
 	case 0:
-		if _, err := strconv.ParseUint(strings.SplitN(text, "/", 2)[0], 10, 64); err == nil || p.named && p.want.Proto != trace.ICMP && isNumber(text) {
+		if _, err := strconv.ParseUint(strings.SplitN(text, "/", 2)[0], 10, 64); err == nil {
 			return "", text, nil
 		}
 		return text, "", nil
@@ -109,11 +108,6 @@ func (p *targetParser) split(text string) (host, port string, err error) {
 		return host, port, nil
 	}
 	return "", "", p.fault("an IPv6 address with a port needs brackets around it")
-}
-
-func isNumber(s string) bool {
-	_, err := strconv.ParseUint(s, 10, 64)
-	return err == nil
 }
 
 // protocolAround takes a protocol off a port: "udp/53", "53/udp", "icmp".
@@ -166,6 +160,12 @@ func (p *targetParser) check() error {
 		return p.fault("%s is the address of no single machine", w.Host)
 	}
 	return nil
+}
+
+// Is says whether a packet's address is that of the target; with ICMP any port is.
+func (t Target) Is(a netip.AddrPort) bool {
+	want := t.Addr
+	return a.Addr().WithZone("") == want.Addr().WithZone("").Unmap() && (want.Port() == 0 || a.Port() == want.Port())
 }
 
 // At is the target at an address.

@@ -61,8 +61,42 @@ func TestParseTargetFaults(t *testing.T) {
 	}
 }
 
+func TestTargetString(t *testing.T) {
+	for _, text := range []string{"192.0.2.1:80", "[::1]:80", "udp/[2001:db8::1]:53", "icmp/192.0.2.1", "icmp/::1", "http://[::1]:8080/"} {
+		want, err := ParseTarget(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := want.At(netip.MustParseAddr(want.Host)).String(); got != text {
+			t.Errorf("%q, want %q", got, text)
+		}
+	}
+	if got := (Target{Proto: trace.ICMPv6, Addr: netip.MustParseAddrPort("[2001:db8::1]:0"), Name: "web"}).String(); got != "icmp/web" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestTargetIs(t *testing.T) {
+	for _, test := range []struct {
+		target, addr string
+		want         bool
+	}{
+		{"192.0.2.1:80", "192.0.2.1:80", true},
+		{"192.0.2.1:80", "192.0.2.1:81", false},
+		{"192.0.2.1:80", "192.0.2.2:80", false},
+		{"192.0.2.1:0", "192.0.2.1:7", true},
+		{"[::ffff:192.0.2.1]:80", "192.0.2.1:80", true},
+		{"[fe80::1%eth0]:80", "[fe80::1]:80", true},
+		{"[fe80::1]:80", "[fe80::1%eth0]:80", true},
+	} {
+		if got := (Target{Addr: at(test.target)}).Is(at(test.addr)); got != test.want {
+			t.Errorf("%s is %s: %t", test.target, test.addr, got)
+		}
+	}
+}
+
 func FuzzParseTarget(f *testing.F) {
-	for _, s := range []string{"192.0.2.1:80", "udp/[::1]:53", "http://web/", "icmp", "53/udp"} {
+	for _, s := range []string{"192.0.2.1:80", "udp/[::1]:53", "http://web/", "icmp", "icmp/::1", "53/udp"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

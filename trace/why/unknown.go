@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"packetwalk/trace/host"
 )
 
 // unknown says what is not known, and what would show it.
@@ -40,16 +38,4 @@ func (c *Case) nextLook() (node, command string, ok bool) {
 		return "", "", false
 	}
 	return d.node, c.ip() + " route get " + routeQuery(d.query), true
-}
-
-// routeQuery is a query in the words of ip-route(8).
-func routeQuery(q host.Query) string {
-	text := q.Dst.String() + fromWords(q.Src)
-	if q.In != "" {
-		text += " iif " + q.In
-	}
-	if q.Mark != 0 {
-		text += fmt.Sprintf(" mark %#x", q.Mark)
-	}
-	return text
 }

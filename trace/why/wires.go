@@ -71,7 +71,7 @@ type crossing struct {
 // arrive behind. A packet that left what was looked at counts where nothing came back.
 func (c *Case) crossing() (crossing, bool) {
 	for _, w := range []*trace.Walk{c.Request, c.Reply} {
-		if w == nil || w.Outcome != trace.Lost && w.Outcome != trace.Forwarded {
+		if w == nil || !c.vanished(w) {
 			continue
 		}
 		all := legsOf(w)
@@ -92,6 +92,12 @@ func (c *Case) crossing() (crossing, bool) {
 		return x, true
 	}
 	return crossing{}, false
+}
+
+// vanished says whether a packet was lost, or left what was looked at and brought
+// nothing back.
+func (c *Case) vanished(w *trace.Walk) bool {
+	return w.Outcome == trace.Lost || w.Outcome == trace.Forwarded && (w != c.Request || c.Reply == nil)
 }
 
 // wire is a way over wires and through bridges from one port to another, both

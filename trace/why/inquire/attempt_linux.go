@@ -3,7 +3,7 @@ package inquire
 import (
 	"context"
 	"errors"
-	"net/netip"
+	"fmt"
 	"slices"
 	"syscall"
 	"time"
@@ -49,6 +49,9 @@ func (q *Inquiry) attempt(ctx context.Context, from Place, question why.Question
 	<-watching
 	if ctx.Err() != nil {
 		return why.Attempt{}, ctx.Err()
+	}
+	if err := unasked(question, err); err != nil {
+		return why.Attempt{}, err
 	}
 	quiet, stop := context.WithTimeout(ctx, patience)
 	defer stop()
@@ -103,20 +106,35 @@ func client(q why.Question) lab.Client {
 	return c
 }
 
-// outcome says what the request brought.
-func outcome(t why.Target, r lab.Response, err error) (why.Result, string) {
+// unasked is what kept a request from being made that says nothing of its target:
+// the port that it was to come from is another socket's.
+func unasked(q why.Question, err error) error {
+	// A port in use for this very target is told by EADDRNOTAVAIL, which over IPv6
+	// also means that there is no source address.
+	taken := errors.Is(err, unix.EADDRINUSE) || q.Port != 0 && q.Target.Addr.Addr().Is4() && errors.Is(err, unix.EADDRNOTAVAIL)
+	if !taken {
+		return nil
+	}
+	return fmt.Errorf("asking from port %d of %s, which another socket there has (choose another port, or leave it to the kernel): %w", q.Port, q.From, err)
+}
+
+// outcome says what the request brought, and the errno by its name where there is one.
+func outcome(t why.Target, r lab.Response, err error) (result why.Result, name string) {
 	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		name = unix.ErrnoName(errno)
+	}
 	switch {
 	case err == nil:
 		return why.Answered, ""
-	case errors.As(err, &errno) && errno == unix.ECONNREFUSED:
-		return why.Refused, unix.ErrnoName(errno)
-	case errors.As(err, &errno):
-		return why.Unreachable, unix.ErrnoName(errno)
+	case errno == unix.ECONNREFUSED || errno == unix.ECONNRESET:
+		return why.Refused, name
+	case errno != 0 && errno != unix.ETIMEDOUT:
+		return why.Unreachable, name
 	case t.HTTP && r.Local.IsValid():
-		return why.Stalled, ""
+		return why.Stalled, name
 	}
-	return why.Silent, ""
+	return why.Silent, name
 }
 
 // belonging picks the walks of the request: those of the connections that it
@@ -146,7 +164,7 @@ func ofFlows(walks []trace.Walk, flows map[int]bool) []trace.Walk {
 func opens(w trace.Walk, q why.Question) bool {
 	p := w.Packet
 	switch {
-	case p.Proto != q.Target.Proto || !same(p.Dst, q.Target.Addr) || q.Port != 0 && p.Src.Port() != q.Port:
+	case p.Proto != q.Target.Proto || !q.Target.Is(p.Dst) || q.Port != 0 && p.Src.Port() != q.Port:
 		return false
 	case q.From != "" && (w.Steps[0].Node != q.From || w.Steps[0].Hook != trace.Output):
 		return false
@@ -158,9 +176,4 @@ func opens(w trace.Walk, q why.Question) bool {
 		return p.ICMPType == 128
 	}
 	return true
-}
-
-// same compares an address with what is wanted; port 0 is any.
-func same(have, want netip.AddrPort) bool {
-	return have.Addr().WithZone("") == want.Addr().WithZone("").Unmap() && (want.Port() == 0 || have.Port() == want.Port())
 }
