@@ -136,7 +136,7 @@ func english() Messages {
 			Failed: "failed: {error}",
 		},
 		Lesson: englishLesson(), Expect: englishExpectations(), Fault: englishFaults(), Prompt: englishPrompt(), LessonKeys: englishLessonKeys(),
-		Why: englishWhy(), WhyScreen: englishWhyScreen(), WhyKeys: englishWhyKeys(),
+		Why: englishWhy(), WhyFix: englishWhyFix(), WhyScreen: englishWhyScreen(), WhyKeys: englishWhyKeys(),
 	}
 }
 

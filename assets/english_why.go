@@ -21,6 +21,18 @@ func englishWhy() Why {
 	}
 }
 
+func englishWhyFix() WhyFix {
+	return WhyFix{
+		Question: "Run this in {node}: {commands}? [y/N] ",
+		Try:      "Try this in the rebuilt copy of {node} (nothing else is changed): {commands}? [y/N] ",
+		Yes:      "y yes",
+		Ran:      "run in {node}: {command}", Nothing: "nothing was changed",
+		ByYourself: "nothing was changed: on a host the commands are for you to run, in {node}",
+		NoFix:      "no command is known that mends it", Again: "what was run has not helped: the answer is the same",
+		Further: "what was run has helped so far: the next obstacle is another one",
+	}
+}
+
 func englishWhyScreen() WhyScreen {
 	return WhyScreen{
 		Title: "why {target}", TitleFrom: "why {target} from {from}", Answer: "answer",
@@ -33,7 +45,7 @@ func englishWhyScreen() WhyScreen {
 		Decided: "◆ decided here: {title}", Ended: "◆ it ended here: {title}",
 		MarkDecided: Term{"◆", "the step that decided what became of the request, or at which it ended"},
 		FixTitle:    "fix", FixIn: "In {node}:", RunIt: "Run this in {node}? {yes} runs it, {no} does not.", RunYourself: "Run it yourself in {node}: nothing is run from here.",
-		NoFix: "No command is known that mends it.", Ran: "what was run:", ExitCode: "exit code {code}", RanFailed: "could not be run: {error}",
+		NoFix: "No command is known that mends it.", NothingToMend: "There is nothing to mend: it is reachable.", Ran: "what was run:", ExitCode: "exit code {code}", RanFailed: "could not be run: {error}",
 		NotRun: "not run, because the command before it failed: {command}",
 	}
 }

@@ -25,6 +25,7 @@ type Messages struct {
 	LessonKeys LessonKeys
 
 	Why       Why
+	WhyFix    WhyFix
 	WhyScreen WhyScreen
 	WhyKeys   WhyKeys
 }

@@ -37,6 +37,19 @@ type Why struct {
 	MoreWalks string
 }
 
+// WhyFix is what is said in print where a fix is to be run.
+type WhyFix struct {
+	// Question asks for a yes; Try does so where the host was rebuilt.
+	Question, Try string
+	// Yes are the answers that are taken for one, with spaces between them.
+	Yes string
+	// Ran is a command that was run; Nothing was, and why: ByYourself on a host.
+	Ran, Nothing, ByYourself string
+	// NoFix is where no command is known, Again where the same one is, Further where
+	// the next obstacle has come to light.
+	NoFix, Again, Further string
+}
+
 // WhyScreen is what only the screen says of an answer.
 type WhyScreen struct {
 	Title, TitleFrom string // above all; with the sender where it is known
@@ -55,7 +68,7 @@ type WhyScreen struct {
 	Decided, Ended string
 	MarkDecided    Term
 	// The fix.
-	FixTitle, FixIn, RunIt, RunYourself, NoFix, Ran, ExitCode, RanFailed, NotRun string
+	FixTitle, FixIn, RunIt, RunYourself, NoFix, NothingToMend, Ran, ExitCode, RanFailed, NotRun string
 }
 
 // WhyKeys describes the keys of an answer; the short forms stand in the footer.

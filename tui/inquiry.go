@@ -23,8 +23,8 @@ type inquiry struct {
 	at decision
 	// err is why the question could not be asked again; fatal, why not at all.
 	err, fatal error
-	// ran is what was run of the fix, since the user asked last; left are the
-	// commands that were not run, because one before them failed.
+	// ran is what was run of fixes; left are the commands of the last one that were
+	// not run, because one before them failed.
 	ran  []ranCommand
 	left []string
 	// running is the command that is being run.
@@ -115,7 +115,7 @@ func (m *model) start(j job) tea.Cmd {
 // runFix runs the commands of the fix up to the first that fails.
 func (m *model) runFix() tea.Cmd {
 	q := m.inquiry
-	q.doing, q.ran, q.left, q.offset, q.up = runningFix, nil, nil, 0, true
+	q.doing, q.left, q.offset, q.up = runningFix, nil, 0, true
 	fix, run := q.answer.Fix, q.cfg.Fix
 	return tea.Batch(m.schedule(), m.start(func(ctx context.Context, send func(tea.Msg)) {
 		for i, c := range fix.Commands {

@@ -12,6 +12,8 @@ func (m *model) showFix() {
 	switch {
 	case q.doing != resting:
 		q.note = m.doingNow()
+	case q.answer != nil && q.answer.Reachable:
+		q.note = m.w.m.WhyScreen.NothingToMend
 	case q.answer == nil || len(q.answer.Fix.Commands) == 0:
 		q.note = m.w.m.WhyScreen.NoFix
 	default:

@@ -27,6 +27,9 @@ const (
 	exitDone   = 0
 	exitFailed = 1 // it did not work, or the answer is no
 	exitUsage  = 2 // the call was wrong, and nothing was done
+	// exitInterrupted is what shells make of SIGINT: the program was ended before it
+	// was done.
+	exitInterrupted = 130
 )
 
 // usageError is a wrong call.
@@ -83,6 +86,8 @@ func exitCode(err error) int {
 		return int(code)
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
 	}
 	return exitFailed
 }
@@ -90,6 +95,10 @@ func exitCode(err error) int {
 func printError(w io.Writer, err error) {
 	var code exitError
 	if err == nil || errors.As(err, &code) || errors.Is(err, syscall.EPIPE) {
+		return
+	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(w, "packetwalk: interrupted")
 		return
 	}
 	fmt.Fprintln(w, "packetwalk:", err)

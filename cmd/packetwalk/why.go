@@ -39,7 +39,7 @@ func newWhy() *cobra.Command {
 			"A target is HOST:PORT over TCP; udp/HOST:PORT, icmp/HOST, or http://HOST:PORT/ to ask for a page, so that data flows too. " +
 			"HOST is an address, the name of a node or container, or a name that the system resolves; without one it is the host itself.\n\n" +
 			"Where a lab is running, the question is about that lab, and --from names a node of it (as root with --lab, or if the lab has a node of that name). On a host, as root, --from says where the request comes from: " +
-			"local (the host itself), container NAME, or outside (a temporary client behind a veth pair); without it the next real request is waited for. " +
+			"local (the host itself), container NAME, outside (a temporary client behind a veth pair), or anyone, as without it: then the next real request is waited for. " +
 			"With --ruleset the question is about a host that is rebuilt from the output of iptables-save.",
 		Example: "  packetwalk why 192.168.23.149:80 --from client\n  packetwalk why web:80 --from outside\n" +
 			"  packetwalk why 8080 --from 'container web'\n  packetwalk why udp/192.0.2.1:53 --scenario docker-default --from c1\n" +
@@ -56,7 +56,7 @@ func newWhy() *cobra.Command {
 	addPrintFlags(cmd)
 	addIptablesFlag(cmd)
 	f := cmd.Flags()
-	f.String("from", "", "where the request comes from: a node of the lab; on a host local, outside or 'container NAME'; with --ruleset an address")
+	f.String("from", "", "where the request comes from: a node of the lab; on a host local, outside, 'container NAME' or anyone; with --ruleset an address")
 	f.Uint16("from-port", 0, "the port that the request comes from (0: any)")
 	f.Duration("wait", 0, "how long an answer is waited for, and without --from how long a request (default 2.5s and 5m)")
 	f.Bool("fix", false, "print the commands that mend it and, in a lab, run them after a yes")

@@ -32,6 +32,9 @@ func whyOnMachine(ctx context.Context, flags whyFlags) error {
 	if _, err := readyMachines(ctx, nil, []trace.Family{trace.IPv4, trace.IPv6}); err != nil {
 		return err
 	}
+	if origin.Kind == vantage.Anywhere {
+		flags.from = "" // whoever it is
+	}
 	h := &hostScene{flags: flags, origin: origin, place: vantage.Here()}
 	h.machine = vantage.Open(ctx, h.place, docker.Socket(os.Getenv))
 	t := &theater{flags: flags, ask: h.ask, watch: origin.Kind == vantage.Anywhere}
@@ -42,7 +45,7 @@ func whyOnMachine(ctx context.Context, flags whyFlags) error {
 func originOf(from string) (vantage.Origin, error) {
 	name, isContainer := strings.CutPrefix(strings.Replace(from, ":", " ", 1), "container ")
 	switch name = strings.TrimSpace(name); {
-	case from == "":
+	case from == "" || from == "anyone":
 		return vantage.Origin{}, nil
 	case from == "local":
 		return vantage.Origin{Kind: vantage.Local}, nil
@@ -51,7 +54,7 @@ func originOf(from string) (vantage.Origin, error) {
 	case isContainer && name != "":
 		return vantage.Origin{Kind: vantage.InContainer, Container: name}, nil
 	}
-	return vantage.Origin{}, usageError{inputError{fmt.Errorf("--from %q: on a machine it is local, outside or 'container NAME'; a node belongs to a lab, and no running lab has one of that name", from)}}
+	return vantage.Origin{}, usageError{inputError{fmt.Errorf("--from %q: on a machine it is local, outside, 'container NAME', or anyone to wait for a request; a node belongs to a lab, and no running lab has one of that name", from)}}
 }
 
 // hostScene is this machine, to be asked about.

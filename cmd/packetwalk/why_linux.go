@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -53,8 +54,13 @@ type theater struct {
 	ask func(context.Context) (tui.Asked, error)
 	// run carries out a command in a node; nil where nothing must be changed.
 	run func(ctx context.Context, node, command string) (output string, exit int, err error)
-	// watch says that ask waits for somebody's request.
-	watch bool
+	// watch says that ask waits for somebody's request, rebuilt that the commands run
+	// in what was built after somebody's host.
+	watch, rebuilt bool
+	// ran are the commands of fixes that were run, in their order.
+	ran []ranCommand
+	// answers is where a yes is read from; nil before the first question.
+	answers *bufio.Reader
 }
 
 // labScene is a lab that is asked about.
@@ -177,7 +183,10 @@ func (t *theater) show(ctx context.Context) error {
 // draw shows the answer on the screen, and leaves the last one in print.
 func (t *theater) draw(ctx context.Context) error {
 	var last *why.Answer
-	config := tui.WhyConfig{Lang: t.flags.lang, Target: t.flags.target, From: t.flags.from, Watch: t.watch, Fix: t.run}
+	config := tui.WhyConfig{Lang: t.flags.lang, Target: t.flags.target, From: t.flags.from, Watch: t.watch}
+	if t.run != nil {
+		config.Fix = t.carryOut
+	}
 	config.Ask = func(ctx context.Context) (tui.Asked, error) {
 		a, err := t.ask(ctx)
 		if err == nil {
@@ -187,6 +196,11 @@ func (t *theater) draw(ctx context.Context) error {
 	}
 	if err := tui.Why(ctx, config); err != nil || last == nil {
 		return err
+	}
+	for _, r := range t.ran {
+		if err := t.printRan(r); err != nil {
+			return err
+		}
 	}
 	if err := printAnswer(os.Stdout, *last, t.flags.runFlags); err != nil {
 		return err
@@ -274,6 +288,8 @@ func labToAsk(flags whyFlags) (which string, ok bool, err error) {
 			return "", false, usageError{inputError{errors.New("asking in a lab needs --from with one of its nodes")}}
 		}
 		return flags.lab, true, nil
+	case len(all) > 0 && flags.from == "":
+		return "", false, usageError{inputError{errors.New("a lab is running: say with --from whether one of its nodes asks, or, about this machine, local, outside, 'container NAME' or anyone")}}
 	case len(all) == 0 && os.Geteuid() != 0:
 		return "", false, errors.Join(lost, errors.New("no lab of this user is running, and asking about this machine needs root: "+
 			"run it with sudo, or start a lab in another terminal, for example with packetwalk run publish-port"))
