@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"packetwalk/lab/toolbox"
 )
@@ -123,12 +124,28 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("packetwalk {{.Version}}\n")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagError(err)} })
 	addRunFlags(root)
 	for _, c := range []*cobra.Command{newRun(), newShell(), newExec(), newList(), newCheck(), newTrace(), newWhy(), newClean(), newGuard(), newDoctor(), newVersion()} {
 		root.AddCommand(c)
 	}
 	return root
+}
+
+// flagError is what is wrong with a flag, in the words of the field where its
+// value is.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	expected, known := map[string]string{
+		"duration": "a time such as 5s or 1m30s", "uint16": "a port from 0 to 65535", "int": "a number", "bool": "true or false",
+	}[invalid.GetFlag().Value.Type()]
+	if !known {
+		return err
+	}
+	return fmt.Errorf("--%s %q: expected %s", invalid.GetFlag().Name, invalid.GetValue(), expected)
 }
 
 // noArgs is cobra.NoArgs as a usage error.
