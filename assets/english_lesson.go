@@ -9,6 +9,7 @@ func englishLesson() Lesson {
 		Question: "Question", Walked: "What happened", After: "Afterwards", Goal: "Goal", Solution: "Solution",
 		Hint: "Hint {n}: {text}", HintsLeft: "Hints left: {n}, with {key}",
 		ExitCode: "exit code {code}", Meant: "exit code {code}, as expected", Omitted: "… and {n} more bytes that are not shown",
+		RemoteOn: "Remote mode: space and PageDown go on, b and PageUp go back; {key} ends it.", RemoteOff: "Remote mode is over.",
 		TakenBack: "undone", Undone: "undone: {command}", UndoneOther: "the last change is undone", NothingToUndo: "Nothing was changed here that could be undone.",
 		Right: "Right", Wrong: "Not quite", RightIs: "Right is {n}: {text}", NotAnswered: "You gave no answer.",
 		Reached: "reached", NotReached: "not reached yet", GoalState: "Goal: {state}",

@@ -17,6 +17,8 @@ type Lesson struct {
 	// TakenBack is said of a command whose change was undone; Undone names it, and
 	// UndoneOther is for a change that no command of the lesson made.
 	TakenBack, Undone, UndoneOther, NothingToUndo string
+	// RemoteOn and RemoteOff tell that remote mode begins and ends.
+	RemoteOn, RemoteOff string
 	// Omitted says how many bytes of output were too many to keep.
 	Omitted string
 	// The answer to the question.

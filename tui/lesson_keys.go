@@ -30,6 +30,7 @@ func (m *model) lessonKey(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 	case key.Matches(msg, k.Remote):
 		l.remote = !l.remote
 		m.bindKeys()
+		m.say(fill(choose(l.remote, m.w.m.Lesson.RemoteOn, m.w.m.Lesson.RemoteOff), "key", m.keys.Remote.Help().Key))
 		return nil, true
 	case key.Matches(msg, k.Older):
 		l.older = !l.older

@@ -91,8 +91,15 @@ func TestRunPlaysASession(t *testing.T) {
 	await(t, "the step's text", func() bool { return out.has("The client asks for port") })
 	typeKeys(t, typing, "s\r")
 	<-ran
-	typeKeys(t, typing, "v")
-	await(t, "the stage", func() bool { return out.has("netfilter path of") })
+	// What is typed while the shell takes the terminal and gives it back may be lost.
+	typed := time.Time{}
+	await(t, "the stage", func() bool {
+		if time.Since(typed) > time.Second {
+			typed = time.Now()
+			typeKeys(t, typing, "v")
+		}
+		return out.has("netfilter path of")
+	})
 	typeKeys(t, typing, "q")
 	if err := <-ended; err != nil {
 		t.Error(err)

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"time"
+
 	tea "charm.land/bubbletea/v2"
 )
 
@@ -19,7 +21,23 @@ func (m *model) openShell() tea.Cmd {
 		return nil
 	}
 	node := l.node
-	return tea.Exec(l.shell(node), func(err error) tea.Msg { return shellMsg{node, err} })
+	return tea.Exec(unhurried{l.shell(node)}, func(err error) tea.Msg { return shellMsg{node, err} })
+}
+
+// unhurried is a command that does not end at once. Bubble Tea stops the clock of
+// its renderer in a goroutine: that must not come after the clock was started
+// again, or nothing is ever drawn any more.
+type unhurried struct{ tea.ExecCommand }
+
+// leastRun is how long a command takes at least.
+const leastRun = 100 * time.Millisecond
+
+// Run runs the command.
+func (u unhurried) Run() error {
+	begin := time.Now()
+	err := u.ExecCommand.Run()
+	time.Sleep(leastRun - time.Since(begin))
+	return err
 }
 
 // shellEnded says what went wrong with a shell, if anything did.

@@ -390,7 +390,11 @@ func whyInScenario(ctx context.Context, flags whyFlags) error {
 		return err
 	}
 	defer l.Close()
-	return theaterOf(newLabScene(l, iptables, flags), l).show(ctx)
+	scene := newLabScene(l, iptables, flags)
+	if flags.view() == viewPlain {
+		fmt.Fprintf(os.Stderr, "packetwalk: built the lab of %s as it is before the first step, with %s\n", s.Name, strings.Join(names(scene.Places), ", "))
+	}
+	return theaterOf(scene, l).show(ctx)
 }
 
 // theaterOf asks and acts in a lab of this process.
