@@ -374,7 +374,17 @@ func whyInScenario(ctx context.Context, flags whyFlags) error {
 		return err
 	}
 	defer l.Close()
-	return theaterOf(newLabScene(l, iptables, flags), l).show(ctx)
+	return within(l, func() error { return theaterOf(newLabScene(l, iptables, flags), l).show(ctx) })
+}
+
+// within does something while commands in a lab of this process find its tools,
+// the first of which is the iptables of the lab's own variant.
+func within(l *lab.Lab, do func() error) error {
+	tools, err := l.Control(lab.ControlOptions{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(), tools.Close())
 }
 
 // theaterOf asks and acts in a lab of this process.

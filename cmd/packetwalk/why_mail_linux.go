@@ -40,7 +40,7 @@ func whyMailed(ctx context.Context, flags whyFlags) error {
 	if err := printNotes(plan.Notes, flags.runFlags); err != nil {
 		return err
 	}
-	return theaterOf(s, l).show(ctx)
+	return within(l, func() error { return theaterOf(s, l).show(ctx) })
 }
 
 // planMailed reads the files. What is wrong with them, or with the question, is
