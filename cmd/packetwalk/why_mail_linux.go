@@ -27,6 +27,9 @@ func whyMailed(ctx context.Context, flags whyFlags) error {
 	}
 	iptables := flags.iptables
 	if iptables == "" {
+		if err := plan.Choose(ctx); err != nil {
+			return err
+		}
 		iptables = plan.Variant
 	}
 	l, err := plan.Build(ctx, lab.Options{Iptables: iptables, Hidden: nflog.IsProbe})

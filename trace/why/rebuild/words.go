@@ -16,6 +16,10 @@ var words = map[NoteKind]why.Words{
 		En: "the host has rules that this text does not show: {text}",
 		Zh: "主机上还有这份文本没有列出的规则：{text}",
 	},
+	VariantDiffers: {
+		En: "the rules were saved from iptables-{saved}, which does not work here ({why}); iptables-{used} has loaded them",
+		Zh: "这些规则保存自 iptables-{saved}，它在这里不能用（{why}）；改由 iptables-{used} 载入",
+	},
 	NoRules: {
 		En: "the text holds no rules for this IP version, so the host is taken to have none; {command} prints them",
 		Zh: "文本中没有这个 IP 版本的规则，因此按主机没有规则处理；用 {command} 可以打印",
