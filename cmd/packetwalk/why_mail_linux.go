@@ -11,6 +11,7 @@ import (
 	"packetwalk/lab"
 	"packetwalk/trace/nflog"
 	"packetwalk/trace/why/rebuild"
+	"packetwalk/tui"
 )
 
 // whyMailed rebuilds a host from what somebody mailed of it, and asks there.
@@ -40,10 +41,14 @@ func whyMailed(ctx context.Context, flags whyFlags) error {
 	flags.from = plan.From
 	s := newLabScene(l, iptables, flags)
 	s.source = plan.Source
-	if err := printNotes(plan.Notes, flags.runFlags); err != nil {
-		return err
+	if flags.json {
+		if err := printNotes(plan.Notes, flags.lang); err != nil {
+			return err
+		}
 	}
-	return within(l, func() error { return theaterOf(s, l).show(ctx) })
+	t := theaterOf(s, l)
+	t.ask = resting(t.ask, plan.Notes)
+	return within(l, func() error { return t.show(ctx) })
 }
 
 // planMailed reads the files. What is wrong with them, or with the question, is
@@ -79,16 +84,20 @@ func planMailed(flags whyFlags) (rebuild.Plan, error) {
 	return plan, err
 }
 
-// printNotes says what was assumed of the host, and what could not be rebuilt.
-func printNotes(notes []rebuild.Note, flags runFlags) error {
+// resting is a question whose answer says on what it rests.
+func resting(ask func(context.Context) (tui.Asked, error), notes []rebuild.Note) func(context.Context) (tui.Asked, error) {
+	return func(ctx context.Context) (tui.Asked, error) {
+		a, err := ask(ctx)
+		a.Answer.Unseen = append(a.Answer.Unseen, rebuild.Caveats(notes)...)
+		return a, err
+	}
+}
+
+// printNotes prints what was assumed of the host, and what could not be rebuilt,
+// as JSON.
+func printNotes(notes []rebuild.Note, lang string) error {
 	out := json.NewEncoder(os.Stdout)
 	for _, n := range notes {
-		if !flags.json {
-			if _, err := fmt.Println(noteLine(n, flags.lang)); err != nil {
-				return err
-			}
-			continue
-		}
 		err := out.Encode(struct {
 			Type    string           `json:"type"`
 			Note    rebuild.NoteKind `json:"note"`
@@ -96,25 +105,10 @@ func printNotes(notes []rebuild.Note, flags runFlags) error {
 			File    string           `json:"file,omitempty"`
 			Line    int              `json:"line,omitempty"`
 			Text    string           `json:"text"`
-		}{"note", n.Kind, n.LeftOut(), n.File, n.Line, n.Text(flags.lang)})
+		}{"note", n.Kind, n.LeftOut(), n.File, n.Line, n.Text(lang)})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// noteLine is a note with the place that it is about.
-func noteLine(n rebuild.Note, lang string) string {
-	mark, comma, colon := "note", ", ", ": "
-	if n.LeftOut() {
-		mark = "left out"
-	}
-	if lang == "zh" {
-		mark, comma, colon = map[string]string{"note": "说明", "left out": "未重建"}[mark], "，", "："
-	}
-	if n.Line > 0 {
-		mark += comma + fmt.Sprintf("%s:%d", n.File, n.Line)
-	}
-	return mark + colon + n.Text(lang)
 }
