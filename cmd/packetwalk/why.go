@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,22 @@ type whyFlags struct {
 
 // mailFlags name the files of a mailed ruleset.
 type mailFlags struct{ ruleset, addresses, routes string }
+
+// fromStdin counts the files that are the standard input.
+func (m mailFlags) fromStdin() int {
+	n := 0
+	for _, path := range []string{m.ruleset, m.addresses, m.routes} {
+		if isStdin(path) {
+			n++
+		}
+	}
+	return n
+}
+
+// isStdin says whether a path stands for the standard input, of which there is one.
+func isStdin(path string) bool {
+	return slices.Contains([]string{"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}, path)
+}
 
 func newWhy() *cobra.Command {
 	cmd := &cobra.Command{
@@ -62,7 +79,7 @@ func newWhy() *cobra.Command {
 	f.Bool("fix", false, "print the commands that mend it and, in a lab, run them after a yes")
 	f.String("lab", "", "ask in this running lab, by its scenario or process ID")
 	f.String("scenario", "", "build the lab of a SCENARIO or FILE.yaml, and ask in it")
-	f.String("ruleset", "", "ask about a host that is rebuilt from this output of iptables-save")
+	f.String("ruleset", "", "ask about a host that is rebuilt from this output of iptables-save (- is the standard input)")
 	f.String("addresses", "", "with --ruleset: the host's output of ip addr")
 	f.String("routes", "", "with --ruleset: the host's output of ip route")
 	f.Bool("inside", false, "")
@@ -106,6 +123,8 @@ func (w whyFlags) check() error {
 		problem = "--lab, --scenario and --ruleset exclude each other"
 	case w.mail.ruleset == "" && (w.mail.addresses != "" || w.mail.routes != ""):
 		problem = "--addresses and --routes need --ruleset"
+	case w.mail.fromStdin() > 1:
+		problem = "only one of --ruleset, --addresses and --routes can be the standard input"
 	case w.mail.ruleset != "" && w.from == "":
 		problem = "--ruleset needs --from with the sender's address"
 	case w.scenario != "" && w.from == "":

@@ -21,6 +21,10 @@ func (t *theater) mend(ctx context.Context, a why.Answer) error {
 		fmt.Fprintf(os.Stderr, "packetwalk: nothing was changed: on a host the commands are for you to run in %s\n", a.Fix.Node)
 		return exitOf(a)
 	}
+	if t.unasked != "" {
+		fmt.Fprintln(os.Stderr, "packetwalk:", t.unasked)
+		return exitOf(a)
+	}
 	if !confirm(ctx, fmt.Sprintf("Run this in %s: %s? [y/N] ", a.Fix.Node, strings.Join(a.Fix.Commands, "; "))) {
 		fmt.Fprintln(os.Stderr, "packetwalk: nothing was changed")
 		return exitOf(a)

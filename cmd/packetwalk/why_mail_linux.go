@@ -16,12 +16,21 @@ import (
 
 // whyMailed rebuilds a host from what somebody mailed of it, and asks there.
 func whyMailed(ctx context.Context, flags whyFlags) error {
-	plan, err := planMailed(flags)
+	mail, err := readMail(flags.mail)
+	if err != nil {
+		return err
+	}
+	plan, err := planMailed(mail, flags)
 	if err != nil {
 		return err
 	}
 	if !lab.InSandbox() {
-		return reexec(ctx, nil)
+		file, err := packMail(mail)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		return reexec(ctx, nil, file)
 	}
 	if err := lab.Enter(); err != nil {
 		return err
@@ -47,13 +56,16 @@ func whyMailed(ctx context.Context, flags whyFlags) error {
 		}
 	}
 	t := theaterOf(s, l)
+	if flags.fix && flags.mail.fromStdin() > 0 {
+		t.unasked = askTerminal(flags.lang)
+	}
 	t.ask = resting(t.ask, plan.Notes)
 	return within(l, func() error { return t.show(ctx) })
 }
 
-// planMailed reads the files. What is wrong with them, or with the question, is
+// planMailed plans the host. What is wrong with the files, or with the question, is
 // an error in the usage of the program.
-func planMailed(flags whyFlags) (rebuild.Plan, error) {
+func planMailed(mail rebuild.Mail, flags whyFlags) (rebuild.Plan, error) {
 	from, err := netip.ParseAddr(flags.from)
 	if err != nil {
 		return rebuild.Plan{}, usageError{inputError{fmt.Errorf("--from %q: with --ruleset it has to be the sender's address", flags.from)}}
@@ -61,19 +73,6 @@ func planMailed(flags whyFlags) (rebuild.Plan, error) {
 	to, err := netip.ParseAddr(flags.wanted.Host)
 	if err != nil {
 		return rebuild.Plan{}, usageError{inputError{fmt.Errorf("resolving %q: with --ruleset the target has to be an address", flags.wanted.Host)}}
-	}
-	var mail rebuild.Mail
-	for file, path := range map[*rebuild.File]string{
-		&mail.Ruleset: flags.mail.ruleset, &mail.Addresses: flags.mail.addresses, &mail.Routes: flags.mail.routes,
-	} {
-		if path == "" {
-			continue
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return rebuild.Plan{}, usageError{inputError{fmt.Errorf("reading what was mailed: %w", err)}}
-		}
-		*file = rebuild.File{Name: path, Text: string(data)}
 	}
 	plan, err := rebuild.New(mail, rebuild.Request{From: from, Target: flags.wanted.At(to)})
 	var file *rebuild.FileError
