@@ -53,6 +53,8 @@ type theater struct {
 	ask func(context.Context) (tui.Asked, error)
 	// run carries out a command in a node; nil where nothing must be changed.
 	run func(ctx context.Context, node, command string) (output string, exit int, err error)
+	// rebuilt says that it is a copy of a mailed host: nothing else is changed by run.
+	rebuilt bool
 	// unasked says why nobody can be asked for a yes; empty where somebody can.
 	unasked string
 	// watch says that ask waits for somebody's request.

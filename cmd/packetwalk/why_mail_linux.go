@@ -56,6 +56,7 @@ func whyMailed(ctx context.Context, flags whyFlags) error {
 		}
 	}
 	t := theaterOf(s, l)
+	t.rebuilt = true
 	if flags.fix && flags.mail.fromStdin() > 0 {
 		t.unasked = askTerminal(flags.lang)
 	}
