@@ -57,7 +57,7 @@ func newWhy() *cobra.Command {
 			"HOST is an address, the name of a node or container, or a name that the system resolves; without one it is the host itself.\n\n" +
 			"Where a lab is running, the question is about that lab, and --from names a node of it (as root with --lab, or if the lab has a node of that name). On a host, as root, --from says where the request comes from: " +
 			"local (the host itself), container NAME, or outside (a temporary client behind a veth pair); without it the next real request is waited for. " +
-			"With --ruleset the question is about a host that is rebuilt from the output of iptables-save.",
+			"With --ruleset the question is about a host that is rebuilt from the output of iptables-save; --addresses then tells which address is its own.",
 		Example: "  packetwalk why 192.168.23.149:80 --from client\n  packetwalk why web:80 --from outside\n" +
 			"  packetwalk why 8080 --from 'container web'\n  packetwalk why udp/192.0.2.1:53 --scenario docker-default --from c1\n" +
 			"  packetwalk why 192.168.23.149:80 --from 203.0.113.5 --ruleset iptables-save.txt --json",

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"packetwalk/lab"
+	"packetwalk/trace"
 	"packetwalk/trace/nflog"
 	"packetwalk/trace/why/rebuild"
 	"packetwalk/tui"
@@ -20,9 +21,13 @@ func whyMailed(ctx context.Context, flags whyFlags) error {
 	if err != nil {
 		return err
 	}
-	plan, err := planMailed(mail, flags)
+	request, err := requestOf(mail, flags)
 	if err != nil {
-		return err
+		return wrongMail(err)
+	}
+	plan, err := rebuild.New(mail, request)
+	if err != nil {
+		return wrongMail(err)
 	}
 	if !lab.InSandbox() {
 		file, err := packMail(mail)
@@ -47,7 +52,7 @@ func whyMailed(ctx context.Context, flags whyFlags) error {
 		return err
 	}
 	defer l.Close()
-	flags.from = plan.From
+	flags.from, flags.wanted.Host = plan.From, request.Target.Addr.Addr().String()
 	s := newLabScene(l, iptables, flags)
 	s.source = plan.Source
 	if flags.json {
@@ -64,24 +69,41 @@ func whyMailed(ctx context.Context, flags whyFlags) error {
 	return within(l, func() error { return t.show(ctx) })
 }
 
-// planMailed plans the host. What is wrong with the files, or with the question, is
-// an error in the usage of the program.
-func planMailed(mail rebuild.Mail, flags whyFlags) (rebuild.Plan, error) {
+// requestOf is what is asked of the mailed host.
+func requestOf(mail rebuild.Mail, flags whyFlags) (rebuild.Request, error) {
 	from, err := netip.ParseAddr(flags.from)
 	if err != nil {
-		return rebuild.Plan{}, usageError{inputError{fmt.Errorf("--from %q: with --ruleset it has to be the sender's address", flags.from)}}
+		return rebuild.Request{}, &rebuild.RequestError{Problem: fmt.Sprintf("--from %q: with --ruleset it has to be the sender's address", flags.from)}
 	}
-	to, err := netip.ParseAddr(flags.wanted.Host)
-	if err != nil {
-		return rebuild.Plan{}, usageError{inputError{fmt.Errorf("resolving %q: with --ruleset the target has to be an address", flags.wanted.Host)}}
+	to, err := ownOrNamed(mail, flags.wanted.Host, familyOf(from))
+	return rebuild.Request{From: from, Target: flags.wanted.At(to)}, err
+}
+
+// ownOrNamed is the target's address: as it is written, or without one the host's own.
+func ownOrNamed(mail rebuild.Mail, name string, family trace.Family) (netip.Addr, error) {
+	if name != "" {
+		to, err := netip.ParseAddr(name)
+		if err != nil {
+			return to, &rebuild.RequestError{Problem: fmt.Sprintf("resolving %q: with --ruleset the target has to be an address", name)}
+		}
+		return to, nil
 	}
-	plan, err := rebuild.New(mail, rebuild.Request{From: from, Target: flags.wanted.At(to)})
+	to, err := mail.Own(family)
+	if err == nil && !to.IsValid() {
+		err = &rebuild.RequestError{Problem: "resolving the target: with --ruleset name the address, as in 192.0.2.1:80"}
+	}
+	return to, err
+}
+
+// wrongMail makes what is wrong with the files, or with the question, an error in
+// the usage of the program.
+func wrongMail(err error) error {
 	var file *rebuild.FileError
 	var request *rebuild.RequestError
 	if errors.As(err, &file) || errors.As(err, &request) {
-		err = usageError{inputError{err}}
+		return usageError{inputError{err}}
 	}
-	return plan, err
+	return err
 }
 
 // resting is a question whose answer says on what it rests.
