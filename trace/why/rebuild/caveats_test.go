@@ -29,14 +29,14 @@ func TestCaveats(t *testing.T) {
 	}{
 		{"en", nil, nil},
 		{"en", harmless.all, []string{
-			"left-out: 2 interfaces of containers that have nothing to do with the request are not there",
+			"left-out: interfaces of containers that are not there, since they have nothing to do with the request: 2",
 			"left-out: routes:3: the route was left out (the kernel does not use it: its interface is down): 10.0.2.0/24 dev ens33 linkdown dead",
 			"assumed: assumed: docker0 has the address 172.17.0.1/16",
 		}},
 		{"en", n.all, []string{
 			"copy-lacks: not everything that was sent is in the rebuilt host: the answer holds only if nothing of what was left out decides about this packet",
 			"left-out: rules:7: iptables here refuses this rule (no such target): left out: -A INPUT -j {why}",
-			"left-out: 2 interfaces of containers that have nothing to do with the request are not there",
+			"left-out: interfaces of containers that are not there, since they have nothing to do with the request: 2",
 			"left-out: routes:3: the route was left out (the kernel does not use it: its interface is down): 10.0.2.0/24 dev ens33 linkdown dead",
 			"assumed: assumed: docker0 has the address 172.17.0.1/16",
 		}},

@@ -61,7 +61,7 @@ var words = map[NoteKind]why.Words{
 		Zh: "假定：docker-proxy 监听主机的 {address}",
 	},
 	DestinationsLeftOut: {
-		En: "{count} destinations of DNAT rules were not built: the request does not come to them",
+		En: "destinations of DNAT rules that were not built, since the request does not come to them: {count}",
 		Zh: "有 {count} 个 DNAT 目标与这次请求无关，没有建出来",
 	},
 	ForwardingAssumed: {
@@ -77,7 +77,7 @@ var words = map[NoteKind]why.Words{
 		Zh: "{interface} 按普通接口建出，而不是 {kind}",
 	},
 	PortsLeftOut: {
-		En: "{count} interfaces of containers that have nothing to do with the request are not there",
+		En: "interfaces of containers that are not there, since they have nothing to do with the request: {count}",
 		Zh: "有 {count} 个与这次请求无关的容器接口没有建出来",
 	},
 	AddressLeftOut: {
