@@ -28,6 +28,7 @@ func englishWhyFix() WhyFix {
 		Yes:      "y yes",
 		Ran:      "run in {node}: {command}", Nothing: "nothing was changed",
 		ByYourself: "nothing was changed: on a host the commands are for you to run, in {node}",
+		Unasked:    "nothing was changed: the standard input was one of the files, so nobody can be asked for a yes",
 		NoFix:      "no command is known that mends it", Again: "what was run has not helped: the answer is the same",
 		Further: "what was run has helped so far: the next obstacle is another one",
 	}

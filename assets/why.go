@@ -43,8 +43,9 @@ type WhyFix struct {
 	Question, Try string
 	// Yes are the answers that are taken for one, with spaces between them.
 	Yes string
-	// Ran is a command that was run; Nothing was, and why: ByYourself on a host.
-	Ran, Nothing, ByYourself string
+	// Ran is a command that was run; Nothing was, and why: ByYourself on a host,
+	// Unasked where the standard input was a file of the question.
+	Ran, Nothing, ByYourself, Unasked string
 	// NoFix is where no command is known, Again where the same one is, Further where
 	// the next obstacle has come to light.
 	NoFix, Again, Further string

@@ -4,6 +4,7 @@ package lab
 
 import (
 	"context"
+	"os"
 
 	"packetwalk/lab/control"
 )
@@ -18,7 +19,10 @@ type Namespace struct{}
 func InSandbox() bool { return false }
 
 // Reexec answers ErrNeedsLinux.
-func Reexec(context.Context, *control.Door) (int, error) { return 0, ErrNeedsLinux }
+func Reexec(context.Context, *control.Door, ...*os.File) (int, error) { return 0, ErrNeedsLinux }
+
+// Handed finds no file.
+func Handed(int) *os.File { return nil }
 
 // Enter answers ErrNeedsLinux.
 func Enter() error { return ErrNeedsLinux }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -39,13 +40,22 @@ func InSandbox() bool {
 // namespace, so whatever it started ends with it.
 //
 // The door, if it is not nil, is handed to the child: Lab.Control answers at it.
+// So are the files, which the child finds by Handed.
 //
 // The error is a *MissingError where namespaces are not to be had.
-func Reexec(ctx context.Context, door *control.Door) (exitCode int, err error) {
+func Reexec(ctx context.Context, door *control.Door, files ...*os.File) (exitCode int, err error) {
 	return reexec(ctx, door, func(cmd *exec.Cmd) {
-		cmd.Args = os.Args
+		cmd.Args, cmd.ExtraFiles = os.Args, slices.Clone(files)
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	})
+}
+
+// Handed is, in the sandboxed process, a file that was given to Reexec, by its
+// index there. It is to be closed by who asks, who does so once.
+func Handed(index int) *os.File {
+	fd := lifelineFD + 1 + index
+	unix.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), fmt.Sprintf("handed %d", index))
 }
 
 // reexec starts the program in the sandbox as configure wants it, and waits.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,22 @@ type whyFlags struct {
 // mailFlags name the files of a mailed ruleset.
 type mailFlags struct{ ruleset, addresses, routes string }
 
+// fromStdin counts the files that are the standard input.
+func (m mailFlags) fromStdin() int {
+	n := 0
+	for _, path := range []string{m.ruleset, m.addresses, m.routes} {
+		if isStdin(path) {
+			n++
+		}
+	}
+	return n
+}
+
+// isStdin says whether a path stands for the standard input, of which there is one.
+func isStdin(path string) bool {
+	return slices.Contains([]string{"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}, path)
+}
+
 func newWhy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "why TARGET",
@@ -40,7 +57,7 @@ func newWhy() *cobra.Command {
 			"HOST is an address, the name of a node or container, or a name that the system resolves; without one it is the host itself.\n\n" +
 			"Where a lab is running, the question is about that lab, and --from names a node of it (as root with --lab, or if the lab has a node of that name). On a host, as root, --from says where the request comes from: " +
 			"local (the host itself), container NAME, outside (a temporary client behind a veth pair), or anyone, as without it: then the next real request is waited for. " +
-			"With --ruleset the question is about a host that is rebuilt from the output of iptables-save.",
+			"With --ruleset the question is about a host that is rebuilt from the output of iptables-save; --addresses then tells which address is its own.",
 		Example: "  packetwalk why 192.168.23.149:80 --from client\n  packetwalk why web:80 --from outside\n" +
 			"  packetwalk why 8080 --from 'container web'\n  packetwalk why udp/192.0.2.1:53 --scenario docker-default --from c1\n" +
 			"  packetwalk why 192.168.23.149:80 --from 203.0.113.5 --ruleset iptables-save.txt --json",
@@ -62,7 +79,7 @@ func newWhy() *cobra.Command {
 	f.Bool("fix", false, "print the commands that mend it and, in a lab, run them after a yes")
 	f.String("lab", "", "ask in this running lab, by its scenario or process ID")
 	f.String("scenario", "", "build the lab of a SCENARIO or FILE.yaml, and ask in it")
-	f.String("ruleset", "", "ask about a host that is rebuilt from this output of iptables-save")
+	f.String("ruleset", "", "ask about a host that is rebuilt from this output of iptables-save (- is the standard input)")
 	f.String("addresses", "", "with --ruleset: the host's output of ip addr")
 	f.String("routes", "", "with --ruleset: the host's output of ip route")
 	f.Bool("inside", false, "")
@@ -106,6 +123,8 @@ func (w whyFlags) check() error {
 		problem = "--lab, --scenario and --ruleset exclude each other"
 	case w.mail.ruleset == "" && (w.mail.addresses != "" || w.mail.routes != ""):
 		problem = "--addresses and --routes need --ruleset"
+	case w.mail.fromStdin() > 1:
+		problem = "only one of --ruleset, --addresses and --routes can be the standard input"
 	case w.mail.ruleset != "" && w.from == "":
 		problem = "--ruleset needs --from with the sender's address"
 	case w.scenario != "" && w.from == "":

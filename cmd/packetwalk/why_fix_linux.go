@@ -67,6 +67,8 @@ func (t *theater) offer(ctx context.Context, f why.Fix) (problem string) {
 		return w.NoFix
 	case t.run == nil:
 		return assets.Fill(w.ByYourself, "node", f.Node)
+	case t.unasked != "":
+		return t.unasked
 	case !t.confirm(ctx, assets.Fill(question, "node", f.Node, "commands", strings.Join(f.Commands, "; ")), strings.Fields(w.Yes)):
 		return w.Nothing
 	}

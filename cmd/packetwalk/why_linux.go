@@ -55,8 +55,10 @@ type theater struct {
 	// run carries out a command in a node; nil where nothing must be changed.
 	run func(ctx context.Context, node, command string) (output string, exit int, err error)
 	// watch says that ask waits for somebody's request, rebuilt that the commands run
-	// in what was built after somebody's host.
+	// in a copy of a mailed host.
 	watch, rebuilt bool
+	// unasked says why nobody can be asked for a yes; empty where somebody can.
+	unasked string
 	// ran are the commands of fixes that were run, in their order.
 	ran []ranCommand
 	// answers is where a yes is read from; nil before the first question.
@@ -394,7 +396,17 @@ func whyInScenario(ctx context.Context, flags whyFlags) error {
 	if flags.view() == viewPlain {
 		fmt.Fprintf(os.Stderr, "packetwalk: built the lab of %s as it is before the first step, with %s\n", s.Name, strings.Join(names(scene.Places), ", "))
 	}
-	return theaterOf(scene, l).show(ctx)
+	return within(l, func() error { return theaterOf(scene, l).show(ctx) })
+}
+
+// within does something while commands in a lab of this process find its tools,
+// the first of which is the iptables of the lab's own variant.
+func within(l *lab.Lab, do func() error) error {
+	tools, err := l.Control(lab.ControlOptions{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(), tools.Close())
 }
 
 // theaterOf asks and acts in a lab of this process.

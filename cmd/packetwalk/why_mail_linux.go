@@ -9,24 +9,42 @@ import (
 	"os"
 
 	"packetwalk/lab"
+	"packetwalk/trace"
 	"packetwalk/trace/nflog"
 	"packetwalk/trace/why/rebuild"
+	"packetwalk/tui"
 )
 
 // whyMailed rebuilds a host from what somebody mailed of it, and asks there.
 func whyMailed(ctx context.Context, flags whyFlags) error {
-	plan, err := planMailed(flags)
+	mail, err := readMail(flags.mail)
 	if err != nil {
 		return err
 	}
+	request, err := requestOf(mail, flags)
+	if err != nil {
+		return wrongMail(err)
+	}
+	plan, err := rebuild.New(mail, request)
+	if err != nil {
+		return wrongMail(err)
+	}
 	if !lab.InSandbox() {
-		return reexec(ctx, nil)
+		file, err := packMail(mail)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		return reexec(ctx, nil, file)
 	}
 	if err := lab.Enter(); err != nil {
 		return err
 	}
 	iptables := flags.iptables
 	if iptables == "" {
+		if err := plan.Choose(ctx); err != nil {
+			return err
+		}
 		iptables = plan.Variant
 	}
 	l, err := plan.Build(ctx, lab.Options{Iptables: iptables, Hidden: nflog.IsProbe})
@@ -34,58 +52,74 @@ func whyMailed(ctx context.Context, flags whyFlags) error {
 		return err
 	}
 	defer l.Close()
-	flags.from = plan.From
+	flags.from, flags.wanted.Host = plan.From, request.Target.Addr.Addr().String()
 	s := newLabScene(l, iptables, flags)
 	s.source = plan.Source
-	if err := printNotes(plan.Notes, flags.runFlags); err != nil {
-		return err
+	if flags.json {
+		if err := printNotes(plan.Notes, flags.lang); err != nil {
+			return err
+		}
 	}
-	return theaterOf(s, l).show(ctx)
+	t := theaterOf(s, l)
+	t.rebuilt = true
+	if flags.fix && flags.mail.fromStdin() > 0 {
+		t.unasked = askTerminal(flags.lang)
+	}
+	t.ask = resting(t.ask, plan.Notes)
+	return within(l, func() error { return t.show(ctx) })
 }
 
-// planMailed reads the files. What is wrong with them, or with the question, is
-// an error in the usage of the program.
-func planMailed(flags whyFlags) (rebuild.Plan, error) {
+// requestOf is what is asked of the mailed host.
+func requestOf(mail rebuild.Mail, flags whyFlags) (rebuild.Request, error) {
 	from, err := netip.ParseAddr(flags.from)
 	if err != nil {
-		return rebuild.Plan{}, usageError{inputError{fmt.Errorf("--from %q: with --ruleset it has to be the sender's address", flags.from)}}
+		return rebuild.Request{}, &rebuild.RequestError{Problem: fmt.Sprintf("--from %q: with --ruleset it has to be the sender's address", flags.from)}
 	}
-	to, err := netip.ParseAddr(flags.wanted.Host)
-	if err != nil {
-		return rebuild.Plan{}, usageError{inputError{fmt.Errorf("resolving %q: with --ruleset the target has to be an address", flags.wanted.Host)}}
-	}
-	var mail rebuild.Mail
-	for file, path := range map[*rebuild.File]string{
-		&mail.Ruleset: flags.mail.ruleset, &mail.Addresses: flags.mail.addresses, &mail.Routes: flags.mail.routes,
-	} {
-		if path == "" {
-			continue
-		}
-		data, err := os.ReadFile(path)
+	to, err := ownOrNamed(mail, flags.wanted.Host, familyOf(from))
+	return rebuild.Request{From: from, Target: flags.wanted.At(to)}, err
+}
+
+// ownOrNamed is the target's address: as it is written, or without one the host's own.
+func ownOrNamed(mail rebuild.Mail, name string, family trace.Family) (netip.Addr, error) {
+	if name != "" {
+		to, err := netip.ParseAddr(name)
 		if err != nil {
-			return rebuild.Plan{}, usageError{inputError{fmt.Errorf("reading what was mailed: %w", err)}}
+			return to, &rebuild.RequestError{Problem: fmt.Sprintf("resolving %q: with --ruleset the target has to be an address", name)}
 		}
-		*file = rebuild.File{Name: path, Text: string(data)}
+		return to, nil
 	}
-	plan, err := rebuild.New(mail, rebuild.Request{From: from, Target: flags.wanted.At(to)})
+	to, err := mail.Own(family)
+	if err == nil && !to.IsValid() {
+		err = &rebuild.RequestError{Problem: "resolving the target: with --ruleset name the address, as in 192.0.2.1:80"}
+	}
+	return to, err
+}
+
+// wrongMail makes what is wrong with the files, or with the question, an error in
+// the usage of the program.
+func wrongMail(err error) error {
 	var file *rebuild.FileError
 	var request *rebuild.RequestError
 	if errors.As(err, &file) || errors.As(err, &request) {
-		err = usageError{inputError{err}}
+		return usageError{inputError{err}}
 	}
-	return plan, err
+	return err
 }
 
-// printNotes says what was assumed of the host, and what could not be rebuilt.
-func printNotes(notes []rebuild.Note, flags runFlags) error {
+// resting is a question whose answer says on what it rests.
+func resting(ask func(context.Context) (tui.Asked, error), notes []rebuild.Note) func(context.Context) (tui.Asked, error) {
+	return func(ctx context.Context) (tui.Asked, error) {
+		a, err := ask(ctx)
+		a.Answer.Unseen = append(a.Answer.Unseen, rebuild.Caveats(notes)...)
+		return a, err
+	}
+}
+
+// printNotes prints what was assumed of the host, and what could not be rebuilt,
+// as JSON.
+func printNotes(notes []rebuild.Note, lang string) error {
 	out := json.NewEncoder(os.Stdout)
 	for _, n := range notes {
-		if !flags.json {
-			if _, err := fmt.Println(noteLine(n, flags.lang)); err != nil {
-				return err
-			}
-			continue
-		}
 		err := out.Encode(struct {
 			Type    string           `json:"type"`
 			Note    rebuild.NoteKind `json:"note"`
@@ -93,25 +127,10 @@ func printNotes(notes []rebuild.Note, flags runFlags) error {
 			File    string           `json:"file,omitempty"`
 			Line    int              `json:"line,omitempty"`
 			Text    string           `json:"text"`
-		}{"note", n.Kind, n.LeftOut(), n.File, n.Line, n.Text(flags.lang)})
+		}{"note", n.Kind, n.LeftOut(), n.File, n.Line, n.Text(lang)})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// noteLine is a note with the place that it is about.
-func noteLine(n rebuild.Note, lang string) string {
-	mark, comma, colon := "note", ", ", ": "
-	if n.LeftOut() {
-		mark = "left out"
-	}
-	if lang == "zh" {
-		mark, comma, colon = map[string]string{"note": "说明", "left out": "未重建"}[mark], "，", "："
-	}
-	if n.Line > 0 {
-		mark += comma + fmt.Sprintf("%s:%d", n.File, n.Line)
-	}
-	return mark + colon + n.Text(lang)
 }

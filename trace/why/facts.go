@@ -49,6 +49,12 @@ const (
 	RuleNamesSender      FactKind = "rule-names-sender"
 	ChoiceNamesInterface FactKind = "policy-rule-names-interface"
 	SettingDiffers       FactKind = "setting-differs"
+
+	// On what an answer about a rebuilt host rests; see package rebuild. LeftOut and
+	// Assumed have their text in Values, by its language.
+	CopyLacks FactKind = "copy-lacks"
+	LeftOut   FactKind = "left-out"
+	Assumed   FactKind = "assumed"
 )
 
 // factWords are the sentences for facts, by language. The braces are Values.
@@ -90,6 +96,12 @@ var factWords = map[FactKind]Words{
 		En: "{node}: {text}, but {own} for the outside client's link",
 		Zh: "{node}：{text}，而外部客户端所用的接口是 {own}",
 	},
+	CopyLacks: {
+		En: "not everything that was sent is in the rebuilt host: the answer holds only if nothing of what was left out decides about this packet",
+		Zh: "发来的内容没有全部重建：只有略去的内容都不影响这个数据包，这个答案才成立",
+	},
+	LeftOut:       {En: "{en}", Zh: "{zh}"},
+	Assumed:       {En: "{en}", Zh: "{zh}"},
 	PublishedPort: {En: "Docker publishes {container}'s port {inside} on {outside}", Zh: "Docker 把 {container} 的端口 {inside} 发布在 {outside} 上"},
 	KernelRefuses: {En: "the kernel of {node}, asked for the way to {to}, refuses: {err}", Zh: "向 {node} 的内核查询到 {to} 的路径时，它拒绝了：{err}"},
 	PacketTooBig:  {En: "a packet of {length} bytes does not fit into {dev} of {node}, whose MTU is {mtu}", Zh: "{length} 字节的数据包放不进 {node} 的 {dev}，其 MTU 为 {mtu}"},

@@ -10,3 +10,6 @@ import (
 
 // Build answers lab.ErrNeedsLinux.
 func (p *Plan) Build(context.Context, lab.Options) (*lab.Lab, error) { return nil, lab.ErrNeedsLinux }
+
+// Choose answers lab.ErrNeedsLinux.
+func (p *Plan) Choose(context.Context) error { return lab.ErrNeedsLinux }

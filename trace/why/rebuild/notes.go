@@ -19,6 +19,9 @@ const (
 	TableLeftOut NoteKind = "table-left-out"
 	// UnseenRules: the text says that the host has rules that it does not show: text.
 	UnseenRules NoteKind = "unseen-rules"
+	// VariantDiffers: the rules are loaded by another implementation of iptables than
+	// they were saved from, which does not work here: saved, used, why.
+	VariantDiffers NoteKind = "variant-differs"
 	// NoRules: the text has no rules for the family of the request: command.
 	NoRules NoteKind = "no-rules"
 

@@ -129,6 +129,15 @@ func TestNote(t *testing.T) {
 	}
 }
 
+// TestCounts holds that notes which count are right about one thing as about many.
+func TestCounts(t *testing.T) {
+	for kind, w := range words {
+		if strings.Contains(w.En, "{count}") && !strings.HasSuffix(w.En, ": {count}") {
+			t.Errorf("%s: with 1 for {count} this is wrong: %s", kind, w.En)
+		}
+	}
+}
+
 // TestGoldenNotes holds that no note that is shown has a value missing.
 func TestGoldenNotes(t *testing.T) {
 	files, err := os.ReadDir("testdata")

@@ -53,6 +53,7 @@ type Plan struct {
 	Commands []Command
 	// Variant is the implementation of iptables that the ruleset was saved from;
 	// "nft" or "legacy", as lab.Options has it; empty where the text does not tell.
+	// Choose makes it the other one where that does not work here.
 	Variant string
 	// Notes are what was assumed and what was left out, in the order in which it came up.
 	Notes []Note

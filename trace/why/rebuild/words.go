@@ -16,6 +16,10 @@ var words = map[NoteKind]why.Words{
 		En: "the host has rules that this text does not show: {text}",
 		Zh: "主机上还有这份文本没有列出的规则：{text}",
 	},
+	VariantDiffers: {
+		En: "the rules were saved from iptables-{saved}, which does not work here ({why}); iptables-{used} has loaded them",
+		Zh: "这些规则保存自 iptables-{saved}，它在这里不能用（{why}）；改由 iptables-{used} 载入",
+	},
 	NoRules: {
 		En: "the text holds no rules for this IP version, so the host is taken to have none; {command} prints them",
 		Zh: "文本中没有这个 IP 版本的规则，因此按主机没有规则处理；用 {command} 可以打印",
@@ -57,7 +61,7 @@ var words = map[NoteKind]why.Words{
 		Zh: "假定：docker-proxy 监听主机的 {address}",
 	},
 	DestinationsLeftOut: {
-		En: "{count} destinations of DNAT rules were not built: the request does not come to them",
+		En: "destinations of DNAT rules that were not built, since the request does not come to them: {count}",
 		Zh: "有 {count} 个 DNAT 目标与这次请求无关，没有建出来",
 	},
 	ForwardingAssumed: {
@@ -73,7 +77,7 @@ var words = map[NoteKind]why.Words{
 		Zh: "{interface} 按普通接口建出，而不是 {kind}",
 	},
 	PortsLeftOut: {
-		En: "{count} interfaces of containers that have nothing to do with the request are not there",
+		En: "interfaces of containers that are not there, since they have nothing to do with the request: {count}",
 		Zh: "有 {count} 个与这次请求无关的容器接口没有建出来",
 	},
 	AddressLeftOut: {
