@@ -7,7 +7,7 @@ func englishWhy() Why {
 		Answered: "an answer came", Refused: "refused", Unreachable: "an error came back", Silent: "nothing came back",
 		Stalled: "connected, then no data came through", WithError: "{result} ({error})",
 		Because: "because: {text}", Culprit: "culprit: {culprit}", Evidence: "evidence:", Opens: "what this opens up: {text}",
-		Unseen: "not seen, or assumed:", Fix: "fix, in {node}:", FixAnywhere: "fix:",
+		Unseen: "could not be seen:", Fix: "fix, in {node}:", FixAnywhere: "fix:",
 		CulpritIn: "{kind} in {node}",
 		Rule:      "rule", Policy: "policy", Chain: "chain", NativeRule: "rule of nft", Route: "route", Choice: "policy rule (ip rule)", Sysctl: "kernel setting",
 		Socket: "socket", Neighbor: "neighbour", Link: "interface", Connection: "tracked connection",

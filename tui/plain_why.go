@@ -11,7 +11,7 @@ func (p *Plain) Why(a why.Answer) error {
 	t := newAnswerText(newWords(p.Lang), a, p.Width)
 	t.whole = true
 	var lines []string
-	for _, l := range t.join(t.headline(), t.asked(), t.because(), t.culprit(), t.evidence(), t.fix(), t.unseen()) {
+	for _, l := range t.join(t.headline(), t.asked(), t.because(), t.culprit(), t.evidence(), t.fix(), t.unseen(), t.assumed()) {
 		lines = append(lines, lineText(l))
 	}
 	return p.write("the answer", lines)

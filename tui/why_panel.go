@@ -52,7 +52,7 @@ func (p answerPanel) write(w int, spaced bool) []line {
 	}
 	t := newAnswerText(p.w, *p.q.answer, w)
 	t.spaced = spaced
-	return t.join(now, p.failure(w), append(t.headline(), t.asked()...), p.ran(w), t.because(), t.culprit(), t.fix(), t.unseen(), t.evidence())
+	return t.join(now, p.failure(w), append(t.headline(), t.asked()...), p.ran(w), t.because(), t.culprit(), t.fix(), t.unseen(), t.evidence(), t.assumed())
 }
 
 // doingNow says what goes on: on the status line there may be no room for it.

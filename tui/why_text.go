@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 
 	"packetwalk/trace/why"
@@ -165,10 +166,20 @@ func (p answerText) place(c why.Culprit) string {
 
 // unseen lists what could not be seen.
 func (p answerText) unseen() []line {
-	if len(p.a.Unseen) == 0 {
+	lines := p.facts(p.unseenFacts(func(f why.Fact) bool { return f.Kind != why.Assumed }))
+	if len(lines) == 0 {
 		return nil
 	}
-	return append([]line{textLine(p.w.m.Why.Unseen, softLook)}, p.facts(p.a.Unseen)...)
+	return append([]line{textLine(p.w.m.Why.Unseen, softLook)}, lines...)
+}
+
+// assumed lists what was assumed of a host that was rebuilt. The facts say so themselves.
+func (p answerText) assumed() []line {
+	return p.facts(p.unseenFacts(func(f why.Fact) bool { return f.Kind == why.Assumed }))
+}
+
+func (p answerText) unseenFacts(is func(why.Fact) bool) []why.Fact {
+	return slices.DeleteFunc(slices.Clone(p.a.Unseen), func(f why.Fact) bool { return !is(f) })
 }
 
 // facts says each once.
