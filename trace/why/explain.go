@@ -95,7 +95,7 @@ func (c *Case) values() Values {
 		v["src"] = c.Attempt.Local.Addr().String()
 	}
 	if at, ok := c.Arrived(); ok {
-		v["at"], v["dst"] = at.Node, at.Dst.String()
+		v["at"], v["dst"] = at.Node, endpoint(at.Dst)
 	}
 	return v
 }

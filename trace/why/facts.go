@@ -111,7 +111,7 @@ func (c *Case) course() []Fact {
 	for i, s := range c.Request.Steps {
 		if s.Rule > 0 && i > 0 && s.Dst != c.Request.Steps[i-1].Dst {
 			facts = append(facts, Fact{Kind: Rewritten, Walk: c.Request.ID, Step: i, Values: Values{
-				"node": s.Node, "table": string(s.Table), "chain": s.Chain, "rule": strconv.Itoa(s.Rule), "dst": s.Dst.String(),
+				"node": s.Node, "table": string(s.Table), "chain": s.Chain, "rule": strconv.Itoa(s.Rule), "dst": endpoint(s.Dst),
 			}})
 		}
 	}

@@ -122,7 +122,7 @@ func findNotrack(c *Case) *Finding {
 	for _, w := range []*trace.Walk{c.Request, c.Reply} {
 		for _, s := range c.untracking(w, "") {
 			if c.needsTracking(w, s) {
-				return &Finding{Culprit: culpritOf(s), Fix: c.tracked(w, s), Values: Values{"sender": bare(s.Src.Addr()), "to": s.Dst.String()}}
+				return &Finding{Culprit: culpritOf(s), Fix: c.tracked(w, s), Values: Values{"sender": bare(s.Src.Addr()), "to": endpoint(s.Dst)}}
 			}
 		}
 	}
@@ -267,7 +267,7 @@ func findHairpin(c *Case) *Finding {
 	return &Finding{
 		Culprit: Culprit{Kind: Chain, Node: t.Node, Variant: v.String(), Table: trace.NAT, Chain: e.chain, Text: e.chain},
 		Fix:     Fix{Node: t.Node, Commands: []string{e.command(c.Iptables(t.Node, v))}},
-		Values:  Values{"sender": bare(first.Src.Addr()), "to": last.Dst.String()},
+		Values:  Values{"sender": bare(first.Src.Addr()), "to": endpoint(last.Dst)},
 	}
 }
 

@@ -13,9 +13,9 @@ import (
 // as the fix.
 func (c *Case) judgement(w *trace.Walk, end trace.Step) *Finding {
 	p := c.coming(w, end)
-	return &Finding{Culprit: culpritOf(end), Fix: c.letThrough(w, end), Values: Values{
-		"sender": bare(p.Src.Addr()), "to": p.Dst.String(), "wider": c.wider(end), "in": end.In, "out": end.Out, "verdict": string(end.Verdict),
-	}}
+	f := &Finding{Culprit: culpritOf(end), Fix: c.letThrough(w, end), Values: p.like()}
+	f.Values["wider"], f.Values["in"], f.Values["out"], f.Values["verdict"] = c.wider(end), end.In, end.Out, string(end.Verdict)
+	return f
 }
 
 // wider takes away what stopped a packet. A rule is deleted by what it says: its

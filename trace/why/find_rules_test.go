@@ -1,6 +1,7 @@
 package why
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -40,5 +41,66 @@ func TestWider(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLets says of each kind of packet what the fix lets pass: no port where it
+// names none.
+func TestLets(t *testing.T) {
+	drop := func(s trace.Step) trace.Step {
+		s.Verdict = trace.Drop
+		return s
+	}
+	answer := drop(forwarded(trace.Filter))
+	answer.Src, answer.Dst, answer.In, answer.Out, answer.CTState = at(webAddr), at(clientAddr), "docker0", "ens33", trace.Established
+	arrived := forwarded(trace.Filter)
+	arrived.Node, arrived.Hook, arrived.In, arrived.Out = "web", trace.Input, "eth0", ""
+	sent := answer
+	sent.Node, sent.Hook, sent.Verdict, sent.In, sent.Out = "web", trace.Output, trace.Accept, "", "eth0"
+	for name, test := range map[string]struct {
+		walks  []trace.Walk
+		ping   bool
+		en, zh string
+	}{
+		"a request":        {[]trace.Walk{syn(trace.Dropped, leaving(), drop(forwarded(trace.Filter)))}, false, "Only TCP from 192.168.23.1 to 172.17.0.2:80 and its answers may pass.", "只放行从 192.168.23.1 到 172.17.0.2:80 的 TCP 流量及其应答。"},
+		"its answer":       {[]trace.Walk{syn(trace.Delivered, leaving(), arrived), syn(trace.Dropped, sent, answer)}, false, "Only answers from 172.17.0.2:80 to 192.168.23.1 may pass.", "只放行从 172.17.0.2:80 到 192.168.23.1 的应答。"},
+		"a ping":           {[]trace.Walk{syn(trace.Dropped, leaving(), drop(forwarded(trace.Filter)))}, true, "Only pings from 192.168.23.1 to 172.17.0.2 and their answers may pass.", "只放行从 192.168.23.1 到 172.17.0.2 的 ping 及其应答。"},
+		"the ping's reply": {[]trace.Walk{syn(trace.Delivered, leaving(), arrived), syn(trace.Dropped, sent, answer)}, true, "Only answers to pings, from 172.17.0.2 to 192.168.23.1, may pass.", "只放行从 172.17.0.2 到 192.168.23.1 的 ping 应答。"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := dockerHost(t, table("filter", ":INPUT ACCEPT", ":FORWARD DROP"))
+			e.Attempt.Walks = test.walks
+			if len(test.walks) == 2 {
+				p := &e.Attempt.Walks[1].Packet
+				p.Src, p.Dst, p.Flags = at(webAddr), at(clientAddr), trace.SYN|trace.ACK
+			}
+			if test.ping {
+				pinged(&e)
+			}
+			a := Explain(e)
+			if got := a.Text("en").Opens; !strings.HasPrefix(got, test.en) {
+				t.Errorf("%s: %s; want %s", a.Cause, got, test.en)
+			}
+			if got := a.Text("zh").Opens; !strings.HasPrefix(got, test.zh) {
+				t.Errorf("%s: %s; want %s", a.Cause, got, test.zh)
+			}
+		})
+	}
+}
+
+// pinged makes the evidence that of a ping: there are no ports in it.
+func pinged(e *Evidence) {
+	bare := func(a *netip.AddrPort) { *a = netip.AddrPortFrom(a.Addr(), 0) }
+	e.Question.Target.Proto = trace.ICMP
+	bare(&e.Question.Target.Addr)
+	for i := range e.Attempt.Walks {
+		w := &e.Attempt.Walks[i]
+		w.Packet.Proto, w.Packet.Flags, w.Packet.ICMPType = trace.ICMP, 0, uint8(8*(1-i))
+		bare(&w.Packet.Src)
+		bare(&w.Packet.Dst)
+		for k := range w.Steps {
+			bare(&w.Steps[k].Src)
+			bare(&w.Steps[k].Dst)
+		}
 	}
 }

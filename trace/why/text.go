@@ -1,6 +1,9 @@
 package why
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Text is an answer's sentences in one language.
 type Text struct {
@@ -15,6 +18,36 @@ type Text struct {
 // reached is said of a target that was reached.
 var reached = Words{En: "{target} is reached from {from}", Zh: "从 {from} 可以访问 {target}"}
 
+// What the value "let" says that a fix lets pass.
+const (
+	letRequest = "request"
+	letAnswer  = "answer"
+	letPing    = "ping"
+	letPong    = "pong"
+)
+
+// phrases are parts of sentences, by the value that stands for them. Their braces
+// are Values of the answer, too.
+var phrases = map[string]map[string]Words{
+	"let": {
+		letRequest: {En: "{transport} from {sender} to {to} and its answers", Zh: "从 {sender} 到 {to} 的 {transport} 流量及其应答"},
+		letAnswer:  {En: "answers from {sender} to {to}", Zh: "从 {sender} 到 {to} 的应答"},
+		letPing:    {En: "pings from {sender} to {to} and their answers", Zh: "从 {sender} 到 {to} 的 ping 及其应答"},
+		letPong:    {En: "answers to pings, from {sender} to {to},", Zh: "从 {sender} 到 {to} 的 ping 应答"},
+	},
+}
+
+// in puts the values that stand for phrases into words.
+func (v Values) in(lang string) Values {
+	out := maps.Clone(v)
+	for name, of := range phrases {
+		if w, ok := of[v[name]]; ok {
+			out[name] = v.fill(w.In(lang))
+		}
+	}
+	return out
+}
+
 // Text is the answer in a language.
 func (a Answer) Text(lang string) Text {
 	if a.Reachable {
@@ -25,9 +58,10 @@ func (a Answer) Text(lang string) Text {
 	if i := slices.IndexFunc(causes, func(c Cause) bool { return c.Name == a.Cause }); i >= 0 {
 		entry = causes[i]
 	}
-	t := Text{Title: a.Values.fill(entry.Title.In(lang)), Because: a.Values.fill(entry.Because.In(lang))}
+	v := a.Values.in(lang)
+	t := Text{Title: v.fill(entry.Title.In(lang)), Because: v.fill(entry.Because.In(lang))}
 	if len(a.Fix.Commands) > 0 {
-		t.Opens = a.Values.fill(entry.Opens.In(lang))
+		t.Opens = v.fill(entry.Opens.In(lang))
 	}
 	return t
 }

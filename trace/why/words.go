@@ -72,6 +72,11 @@ func single(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String
 // bare is an address without its zone, as the tools take it.
 func bare(a netip.Addr) string { return a.WithZone("").String() }
 
+// endpoint is an address with its port, where it has one, as people write it.
+func endpoint(a netip.AddrPort) string {
+	return trace.Address(netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()))
+}
+
 func itoa(n int) string { return strconv.Itoa(n) }
 
 func joinPorts(ports []uint16) string {
