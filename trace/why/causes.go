@@ -131,7 +131,7 @@ var causes = []Cause{
 	{
 		Name: "published-other-protocol", Find: findPublishedOtherProtocol, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "Port {port} of {node} is published for {other}, not for {proto}", Zh: "{node} 的端口 {port} 是为 {other} 发布的，而不是 {proto}"},
-		Because: Words{En: "The rule that would send the request on is for another protocol: {text}.", Zh: "本应转发请求的规则针对的是另一种协议：{text}。"},
+		Because: Words{En: "The rule that would send the request on is for another protocol: {text}. {todo}", Zh: "本应转发请求的规则针对的是另一种协议：{text}。{todo}"},
 		Opens:   Words{En: "The port is published for {proto} as well, for this sender only; leave -s out for everybody. With Docker: publish with -p …/{proto}.", Zh: "该端口也为 {proto} 发布，但仅限这个发送方；去掉 -s 就对所有人有效。在 Docker 中：用 -p …/{proto} 发布。"},
 	},
 	{
@@ -155,7 +155,7 @@ var causes = []Cause{
 	{
 		Name: "not-published", Find: findNotPublished, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "{node} does not publish port {port}, and nothing listens on it there", Zh: "{node} 没有发布端口 {port}，本机也没有程序监听它"},
-		Because: Words{En: "No rule in the nat table of {node} sends {proto} port {port} on to a container, so the request was for {node} itself.", Zh: "{node} 的 nat 表中没有规则把 {proto} 端口 {port} 转给容器，所以请求就落到了 {node} 自己身上。"},
+		Because: Words{En: "No rule in the nat table of {node} sends {proto} port {port} on to a container, so the request was for {node} itself. {todo}", Zh: "{node} 的 nat 表中没有规则把 {proto} 端口 {port} 转给容器，所以请求就落到了 {node} 自己身上。{todo}"},
 		Opens:   Words{En: "The port is published for this sender only; leave -s out for everybody. With Docker: create the container anew with -p.", Zh: "该端口只对这个发送方发布；去掉 -s 就对所有人有效。在 Docker 中：用 -p 重新创建容器。"},
 	},
 	{

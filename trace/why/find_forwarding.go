@@ -213,7 +213,7 @@ func (c *Case) unmasked(d decision) *Finding {
 		variant = own
 	}
 	return &Finding{
-		Culprit: Culprit{Kind: Chain, Node: node, Variant: variant.String(), Table: trace.NAT, Chain: "POSTROUTING", Text: "-A POSTROUTING"},
+		Culprit: Culprit{Kind: Chain, Node: node, Variant: variant.String(), Table: trace.NAT, Chain: "POSTROUTING", Text: unmaskedText(d.query.Src, netip.AddrPortFrom(d.query.Dst, 0))},
 		Fix:     Fix{Node: node, Commands: []string{c.maskCommand(node, variant, d)}},
 	}
 }

@@ -138,11 +138,16 @@ func (c *Case) published(is func(missed) bool) *Finding {
 	m := all[i]
 	failed := m.Failed[0]
 	f := &Finding{Culprit: m.culprit(), Values: Values{
-		"match": ruleset.Join(failed.Match), "have": failed.Have, "published": cmp.Or(withoutLength(optionOf(m.Match, "-d")), ruleset.Join(failed.Match)), "other": optionOf(m.Match, "-p"),
+		"match": ruleset.Join(failed.Match), "have": failed.Have, "published": cmp.Or(withoutLength(optionOf(m.Match, "-d")), ruleset.Join(failed.Match)), "other": optionOf(m.Match, "-p"), "todo": "",
 	}}
-	if to, ok := m.to(at.Dst); ok && !at.Dst.Addr().IsLoopback() {
-		f.Values["to"] = to.String()
-		f.Fix = c.publish(at, m.variant, to)
+	if to, ok := m.to(at.Dst); ok {
+		f.Values["to"], f.Values["map"], f.Values["todo"] = to.String(), dockerMap(at, to.Port()), todoToo
+		if owner := c.Owner(to.Addr()); owner != "" && c.knowsSockets(owner) && !c.listens(owner, to) {
+			f.Values["todo"] = todoAsk
+		}
+		if !at.Dst.Addr().IsLoopback() {
+			f.Fix = c.publish(at, m.variant, to)
+		}
 	}
 	f.Facts = append(f.Facts, c.dockerSays()...)
 	return f

@@ -3,6 +3,7 @@ package why
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Text is an answer's sentences in one language.
@@ -26,6 +27,15 @@ const (
 	letPong    = "pong"
 )
 
+// What the value "todo" says that is to be done with a port that is not published.
+const (
+	todoPublish = "publish"
+	todoChoose  = "choose"
+	todoStart   = "start"
+	todoToo     = "publish-too"
+	todoAsk     = "ask-otherwise"
+)
+
 // phrases are parts of sentences, by the value that stands for them. Their braces
 // are Values of the answer, too.
 var phrases = map[string]map[string]Words{
@@ -34,6 +44,13 @@ var phrases = map[string]map[string]Words{
 		letAnswer:  {En: "answers from {sender} to {to}", Zh: "从 {sender} 到 {to} 的应答"},
 		letPing:    {En: "pings from {sender} to {to} and their answers", Zh: "从 {sender} 到 {to} 的 ping 及其应答"},
 		letPong:    {En: "answers to pings, from {sender} to {to},", Zh: "从 {sender} 到 {to} 的 ping 应答"},
+	},
+	"todo": {
+		todoPublish: {En: "{container} listens on {inside}: publish it with -p {map}.", Zh: "{container} 正在监听 {inside}：用 -p {map} 发布它。"},
+		todoChoose:  {En: "Behind {node} these listen: {services}. Publish the one that is meant with -p {map}.", Zh: "{node} 后面有这些服务在监听：{services}。请用 -p {map} 发布所要的那一个。"},
+		todoStart:   {En: "Nothing behind {node} was seen to listen for {proto}: start the server, and publish its port with -p {map}.", Zh: "没有看到 {node} 后面有程序监听 {proto}：请启动服务器，并用 -p {map} 发布它的端口。"},
+		todoToo:     {En: "Ask for it over {other}, or publish it for {proto} as well, with -p {map}.", Zh: "请改用 {other} 访问，或者用 -p {map} 也为 {proto} 发布。"},
+		todoAsk:     {En: "Nothing listens on {proto} {to} either: ask over {other}, or start a server there for {proto}, and publish it as well, with -p {map}.", Zh: "{proto} {to} 上也没有程序监听：请改用 {other} 访问，或者在那里启动 {proto} 的服务器，并用 -p {map} 发布它。"},
 	},
 }
 
@@ -59,7 +76,7 @@ func (a Answer) Text(lang string) Text {
 		entry = causes[i]
 	}
 	v := a.Values.in(lang)
-	t := Text{Title: v.fill(entry.Title.In(lang)), Because: v.fill(entry.Because.In(lang))}
+	t := Text{Title: v.fill(entry.Title.In(lang)), Because: strings.TrimSpace(v.fill(entry.Because.In(lang)))}
 	if len(a.Fix.Commands) > 0 {
 		t.Opens = v.fill(entry.Opens.In(lang))
 	}
