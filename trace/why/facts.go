@@ -35,6 +35,7 @@ const (
 	StateOf       FactKind = "state"
 	PublishedPort FactKind = "published"
 	PublishedAs   FactKind = "published-as"
+	KeptApart     FactKind = "kept-apart"
 
 	// What could not be seen, and what would show it.
 	EventsLost   FactKind = "events-lost"
@@ -96,7 +97,11 @@ var factWords = map[FactKind]Words{
 
 	RequestElsewhere: {En: "the request did not pass {node}: connection tracking there has never seen it", Zh: "请求没有经过 {node}：那里的连接跟踪从未见过它"},
 	PublishedAs:      {En: "{node} publishes {dst} as port {port}", Zh: "{node} 把 {dst} 发布为端口 {port}"},
-	NativeStands:     {En: "{node}, nft chain {text}: it can drop this packet", Zh: "{node} 的 nft 链 {text}：它可能丢弃这个数据包"},
+	KeptApart: {
+		En: "no fix is offered, as it would let what comes by {in} past the rule of {node} that keeps {to} apart from it: {table}/{chain} rule {rule}, {text}",
+		Zh: "没有给出修复命令，因为那会让从 {in} 进来的数据包绕过 {node} 用来隔离 {to} 的规则：{table}/{chain} 第 {rule} 条，{text}",
+	},
+	NativeStands: {En: "{node}, nft chain {text}: it can drop this packet", Zh: "{node} 的 nft 链 {text}：它可能丢弃这个数据包"},
 }
 
 // course is what became of the packets, as evidence.

@@ -40,7 +40,7 @@ func findNotPublished(c *Case) *Finding {
 		maps.Copy(f.Values, Values{"todo": todoStart, "map": dockerMap(at, 0)})
 	}
 	if ok && !at.Dst.Addr().IsLoopback() {
-		f.Fix = c.publish(at, v, to.at)
+		c.publish(f, at, v, to.at)
 	}
 	return f
 }

@@ -91,3 +91,69 @@ func TestHairpinLacksMasquerade(t *testing.T) {
 		t.Errorf("the fix is %q", a.Fix.Commands)
 	}
 }
+
+// bridges is evidence of a request by a container to its host, behind which web
+// listens on another bridge: the rules keep the two apart as those of a version of
+// Docker do.
+func bridges(t *testing.T, rule string, filter ...string) Evidence {
+	t.Helper()
+	e := dockerHost(t, natRulesOfDocker(rule), table("filter", append([]string{":INPUT ACCEPT", ":FORWARD DROP", ":OUTPUT ACCEPT"}, filter...)...))
+	state := e.Hosts["host"]
+	state.Links = append(slices.Clone(state.Links), host.Link{Name: "br1", Kind: "bridge", Up: true, Carrier: true, Addresses: prefixes("172.18.0.1/16")})
+	e.Hosts["host"] = state
+	first, nat, last := leaving(), on(trace.Prerouting, trace.NAT, hostAddr), on(trace.Input, trace.Filter, hostAddr)
+	first.Src, nat.Src, last.Src, nat.In, last.In = at("172.18.0.2:40000"), at("172.18.0.2:40000"), at("172.18.0.2:40000"), "br1", "br1"
+	w := syn(trace.Delivered, first, nat, last)
+	w.Packet.Src = first.Src
+	e.Attempt.Result, e.Attempt.Walks = Refused, []trace.Walk{w}
+	return e
+}
+
+// stages are the chains of Docker 20.10 between its networks.
+var stages = []string{
+	":DOCKER-USER -", ":DOCKER-ISOLATION-STAGE-1 -", ":DOCKER-ISOLATION-STAGE-2 -",
+	"-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-ISOLATION-STAGE-1",
+	"-A DOCKER-ISOLATION-STAGE-1 -i br1 ! -o br1 -j DOCKER-ISOLATION-STAGE-2", "-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP",
+}
+
+// TestNetworksKeptApart offers nothing that lets a container past what keeps its
+// network apart from another, and says who listens there.
+func TestNetworksKeptApart(t *testing.T) {
+	const inside = "web listens on tcp 172.17.0.2:80, in a network that host keeps "
+	for name, test := range map[string]struct {
+		rule    string
+		filter  []string
+		cause   Name
+		because string
+		fixes   int
+	}{
+		"another network":        {publishes8081, stages, "not-published", inside + "apart from br1", 0},
+		"nothing stands between": {publishes8081, []string{"-A FORWARD -i br1 -j ACCEPT", "-A FORWARD -o br1 -j ACCEPT"}, "not-published", "publish it with -p 8080:80", 1},
+		// Docker 28 lets everybody reach what is published.
+		"Docker 28":       {publishes8081, []string{":DOCKER -", ":DOCKER-USER -", "-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER", "-A DOCKER ! -i docker0 -o docker0 -j DROP", "-A FORWARD -o br1 -j ACCEPT"}, "not-published", "publish it with -p 8080:80", 2},
+		"a rule is there": {"-A DOCKER ! -i br1 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80", stages, "nat-passed-over", "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := Explain(bridges(t, test.rule, test.filter...))
+			if a.Cause != test.cause || len(a.Fix.Commands) != test.fixes || !strings.Contains(a.Text("en").Because, test.because) {
+				t.Errorf("%s, %q: %s", a.Cause, a.Fix.Commands, a.Text("en").Because)
+			}
+			said := slices.ContainsFunc(a.Evidence, func(f Fact) bool {
+				return f.Kind == KeptApart && strings.HasSuffix(f.Text("en"), "filter/DOCKER-ISOLATION-STAGE-2 rule 1, -A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP")
+			})
+			if said != (test.fixes == 0) {
+				t.Errorf("the evidence is %v", a.Evidence)
+			}
+		})
+	}
+}
+
+// TestInternalNetwork offers no way into a network that has none.
+func TestInternalNetwork(t *testing.T) {
+	e := dockerHost(t, natRulesOfDocker(publishes8081), table("filter", ":FORWARD ACCEPT", ":DOCKER-INTERNAL -", "-A FORWARD -j DOCKER-INTERNAL", "-A DOCKER-INTERNAL ! -s 172.17.0.0/16 -o docker0 -j DROP"))
+	e.Attempt = askedFor(t, trace.TCP, publishes8081).Attempt
+	a := expect(t, e, "not-published", "host: no rule for tcp port 8080")
+	if got := a.Text("en").Because; len(a.Fix.Commands) > 0 || !strings.Contains(got, "in a network that host keeps to itself. Give web a second network") {
+		t.Errorf("%s, %q", got, a.Fix.Commands)
+	}
+}

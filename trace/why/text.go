@@ -32,6 +32,8 @@ const (
 	todoPublish = "publish"
 	todoChoose  = "choose"
 	todoStart   = "start"
+	todoJoin    = "join"
+	todoSecond  = "second-network"
 	todoToo     = "publish-too"
 	todoAsk     = "ask-otherwise"
 )
@@ -49,6 +51,8 @@ var phrases = map[string]map[string]Words{
 		todoPublish: {En: "{container} listens on {inside}: publish it with -p {map}.", Zh: "{container} 正在监听 {inside}：用 -p {map} 发布它。"},
 		todoChoose:  {En: "Behind {node} these listen: {services}. Publish the one that is meant with -p {map}.", Zh: "{node} 后面有这些服务在监听：{services}。请用 -p {map} 发布所要的那一个。"},
 		todoStart:   {En: "Nothing behind {node} was seen to listen for {proto}: start the server, and publish its port with -p {map}.", Zh: "没有看到 {node} 后面有程序监听 {proto}：请启动服务器，并用 -p {map} 发布它的端口。"},
+		todoJoin:    {En: "{container} listens on {inside}, in a network that {node} keeps apart from {in}, so a published port does not lead there from {in} either. Connect one of the two to the other's network (docker network connect), and ask for {container}'s own address.", Zh: "{container} 正在监听 {inside}，但 {node} 把它所在的网络与 {in} 隔离，所以即使发布了端口，从 {in} 也到不了那里。请把其中一个接入另一个的网络（docker network connect），再直接访问 {container} 自己的地址。"},
+		todoSecond:  {En: "{container} listens on {inside}, in a network that {node} keeps to itself. Give {container} a second network that is open (docker network connect), and publish the port with -p {map}.", Zh: "{container} 正在监听 {inside}，但 {node} 不让外面访问它所在的网络。请给 {container} 再接一个开放的网络（docker network connect），并用 -p {map} 发布端口。"},
 		todoToo:     {En: "Ask for it over {other}, or publish it for {proto} as well, with -p {map}.", Zh: "请改用 {other} 访问，或者用 -p {map} 也为 {proto} 发布。"},
 		todoAsk:     {En: "Nothing listens on {proto} {to} either: ask over {other}, or start a server there for {proto}, and publish it as well, with -p {map}.", Zh: "{proto} {to} 上也没有程序监听：请改用 {other} 访问，或者在那里启动 {proto} 的服务器，并用 -p {map} 发布它。"},
 	},
