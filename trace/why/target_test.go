@@ -26,6 +26,13 @@ func TestParseTarget(t *testing.T) {
 		"[::1]:80":              {Proto: trace.TCP, Host: "::1", Port: 80},
 		"udp/[2001:db8::1]:53":  {Proto: trace.UDP, Host: "2001:db8::1", Port: 53},
 		"web:80":                {Proto: trace.TCP, Host: "web", Port: 80},
+		"TCP/c1:80":             {Proto: trace.TCP, Host: "c1", Port: 80},
+		"c1:Udp/53":             {Proto: trace.UDP, Host: "c1", Port: 53},
+		"53/UDP":                {Proto: trace.UDP, Port: 53},
+		"ICMP":                  {Proto: trace.ICMP},
+		"https://192.0.2.1/":    {Proto: trace.TCP, Host: "192.0.2.1", Port: 443},
+		"HTTPS://web:8443/x":    {Proto: trace.TCP, Host: "web", Port: 8443},
+		"https://[::1]":         {Proto: trace.TCP, Host: "::1", Port: 443},
 		"http://web:8080/x":     {Proto: trace.TCP, Host: "web", Port: 8080, HTTP: true},
 		"http://192.0.2.1":      {Proto: trace.TCP, Host: "192.0.2.1", Port: 80, HTTP: true},
 	} {
@@ -43,7 +50,11 @@ func TestParseTargetFaults(t *testing.T) {
 		"192.0.2.1:0":                    "out of range",
 		"192.0.2.1:65536":                "out of range",
 		"192.0.2.1:99999999999999999999": "out of range",
-		"192.0.2.1:http":                 "no port",
+		"192.0.2.1:http":                 `"http" is no port number`,
+		"300.1.1.1:80":                   "300.1.1.1 is no IPv4 address",
+		"icmp/192.168.1":                 "192.168.1 is no IPv4 address",
+		"http://1.2.3.4.5/":              "1.2.3.4.5 is no IPv4 address",
+		"ftp://192.0.2.1/":               `"ftp" is no scheme`,
 		"2001:db8::1:80:":                "brackets",
 		"[::1:80":                        "brackets",
 		"[::1]80":                        "brackets",
@@ -96,7 +107,7 @@ func TestTargetIs(t *testing.T) {
 }
 
 func FuzzParseTarget(f *testing.F) {
-	for _, s := range []string{"192.0.2.1:80", "udp/[::1]:53", "http://web/", "icmp", "icmp/::1", "53/udp"} {
+	for _, s := range []string{"192.0.2.1:80", "udp/[::1]:53", "http://web/", "https://192.0.2.1/", "TCP/c1:80", "300.1.1.1:80", "192.0.2.1:http", "icmp", "icmp/::1", "53/udp"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
