@@ -2,6 +2,7 @@ package why
 
 import (
 	"maps"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,7 @@ const (
 	Rewritten        FactKind = "rewritten"
 	RequestElsewhere FactKind = "request-elsewhere"
 	PacketTooBig     FactKind = "too-big"
+	PageCame         FactKind = "page"
 
 	// What the kernel says.
 	KernelAgrees  FactKind = "kernel-agrees"
@@ -93,6 +95,7 @@ var factWords = map[FactKind]Words{
 	},
 	PublishedPort: {En: "Docker publishes {container}'s port {inside} on {outside}", Zh: "Docker 把 {container} 的端口 {inside} 发布在 {outside} 上"},
 	KernelRefuses: {En: "the kernel of {node}, asked for the way to {to}, refuses: {err}", Zh: "向 {node} 的内核查询到 {to} 的路径时，它拒绝了：{err}"},
+	PageCame:      {En: "the server answered with {status}, {bytes} bytes", Zh: "服务器返回 {status}，{bytes} 字节"},
 	PacketTooBig:  {En: "a packet of {length} bytes does not fit into {dev} of {node}, whose MTU is {mtu}", Zh: "{length} 字节的数据包放不进 {node} 的 {dev}，其 MTU 为 {mtu}"},
 
 	RequestElsewhere: {En: "the request did not pass {node}: connection tracking there has never seen it", Zh: "请求没有经过 {node}：那里的连接跟踪从未见过它"},
@@ -131,6 +134,20 @@ func (c *Case) course() []Fact {
 		facts = append(facts, Fact{Kind: NoReplySeen, Walk: c.Request.ID, Step: -1, Values: Values{"node": c.Request.Steps[len(c.Request.Steps)-1].Node}})
 	}
 	return facts
+}
+
+// page is what an HTTP server answered with.
+func (c *Case) page() []Fact {
+	a := c.Attempt
+	if a.Status == 0 {
+		return nil
+	}
+	status := strings.TrimSpace(strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
+	bytes := strconv.Itoa(a.Body)
+	if a.Body >= MostBody {
+		bytes = "≥" + bytes
+	}
+	return []Fact{{Kind: PageCame, Step: -1, Values: Values{"status": status, "bytes": bytes}}}
 }
 
 // endOf is the end of a walk as a fact. The outcome is put into words by Text.

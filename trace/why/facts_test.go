@@ -1,6 +1,7 @@
 package why
 
 import (
+	"slices"
 	"testing"
 
 	"packetwalk/trace/host"
@@ -38,6 +39,24 @@ func TestFactText(t *testing.T) {
 			if got := test.fact.Text(lang); got != want {
 				t.Errorf("%s: %q, want %q", lang, got, want)
 			}
+		}
+	}
+}
+
+// TestPage says what came of a page that was asked for.
+func TestPage(t *testing.T) {
+	for status, want := range map[int][]string{
+		404: {"the server answered with 404 Not Found, 15 bytes", "服务器返回 404 Not Found，15 字节"},
+		799: {"the server answered with 799, 15 bytes", "服务器返回 799，15 字节"},
+		0:   nil,
+	} {
+		a := Explain(Evidence{Attempt: Attempt{Result: Answered, Status: status, Body: 15}})
+		var got []string
+		for _, f := range a.Evidence {
+			got = append(got, f.Text("en"), f.Text("zh"))
+		}
+		if !a.Reachable || !slices.Equal(got, want) {
+			t.Errorf("%d: %q, want %q", status, got, want)
 		}
 	}
 }

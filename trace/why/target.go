@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"packetwalk/trace"
 )
@@ -17,6 +18,8 @@ type Wanted struct {
 	Host string
 	Port uint16 // 0 with ICMP
 	HTTP bool
+	// Path is what is asked for with HTTP; see Target.
+	Path string
 }
 
 // TargetError says what is wrong with a target.
@@ -33,7 +36,7 @@ var protocols = map[string]trace.Proto{"tcp": trace.TCP, "udp": trace.UDP, "icmp
 // the whole ("udp/192.0.2.1:53"), in front of the port ("192.0.2.1:udp/53") or
 // behind it ("192.0.2.1:53/udp"); a protocol and a port alone ("udp/53", "80")
 // for the machine itself; "icmp/HOST" or "icmp" for a ping; or an http URL,
-// which asks for a page. An https URL stands for TCP to its port, 443 where it
+// which asks for a page, its path and query included. An https URL stands for TCP to its port, 443 where it
 // has none: no page is asked for. Words for protocols are taken in any case. The
 // error is a *TargetError.
 func ParseTarget(text string) (Wanted, error) {
@@ -75,6 +78,12 @@ func (p *targetParser) url(scheme string) (Wanted, error) {
 		return Wanted{}, p.fault("it is no URL")
 	}
 	p.want.HTTP, p.want.Host, p.want.Port = scheme == "http", u.Hostname(), port
+	if p.want.HTTP && u.RequestURI() != "/" {
+		p.want.Path = u.RequestURI()
+	}
+	if strings.ContainsFunc(p.want.Path, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		return Wanted{}, p.fault("white space and control characters in a path have to be escaped, as %%20")
+	}
 	if text := u.Port(); text != "" {
 		if err := p.port(text); err != nil {
 			return Wanted{}, err
@@ -188,7 +197,7 @@ func (t Target) Is(a netip.AddrPort) bool {
 
 // At is the target at an address.
 func (w Wanted) At(a netip.Addr) Target {
-	t := Target{Proto: w.Proto, Addr: netip.AddrPortFrom(a.Unmap(), w.Port), HTTP: w.HTTP}
+	t := Target{Proto: w.Proto, Addr: netip.AddrPortFrom(a.Unmap(), w.Port), HTTP: w.HTTP, Path: w.Path}
 	if t.Proto == trace.ICMP && t.Addr.Addr().Is6() {
 		t.Proto = trace.ICMPv6
 	}
