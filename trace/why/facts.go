@@ -62,8 +62,8 @@ var factWords = map[FactKind]Words{
 	RefusalCame:  {En: "{node} answered with {packet}", Zh: "{node} 以 {packet} 回应"},
 	NoReplySeen:  {En: "no reply was seen to leave {node}", Zh: "没有看到应答离开 {node}"},
 	Rewritten:    {En: "{table}/{chain} rule {rule} in {node} rewrote the destination to {dst}", Zh: "{node} 的 {table}/{chain} 第 {rule} 条规则把目的地址改写为 {dst}"},
-	KernelAgrees: {En: "the kernel's own word: {reason} ({function})", Zh: "内核给出的丢弃原因：{reason}（{function}）"},
-	KernelOther:  {En: "the kernel gave another reason for dropping the packet: {reason} ({function})", Zh: "内核给出了另一个丢弃原因：{reason}（{function}）"},
+	KernelAgrees: {En: "the kernel's own word: {reason} ({function}){meaning}", Zh: "内核给出的丢弃原因：{reason}（{function}）{meaning}"},
+	KernelOther:  {En: "the kernel gave another reason for dropping the packet: {reason} ({function}){meaning}", Zh: "内核给出了另一个丢弃原因：{reason}（{function}）{meaning}"},
 	EventsLost:   {En: "{events} events of the trace were lost: the walk may have holes; ask again on a quieter machine", Zh: "跟踪丢失了 {events} 个事件：路径可能不完整；请在机器较空闲时再试一次"},
 	NotLookedAt:  {En: "{part} of {node} could not be read: {err}", Zh: "无法读取 {node} 的{part}：{err}"},
 	KernelDeaf:   {En: "the kernel's own reason for the drop could not be read: {err}", Zh: "无法读取内核给出的丢弃原因：{err}"},
@@ -200,6 +200,9 @@ func (f Fact) Text(lang string) string {
 	}
 	if w, ok := partWords[host.Part(v["part"])]; ok {
 		v["part"] = w.In(lang)
+	}
+	if reason := v["reason"]; reason != "" {
+		v["meaning"] = meaning(reason, lang)
 	}
 	if v["place"] != "" && v["rule"] != "" {
 		v["place"] += v.fill(ofRule.In(lang))
