@@ -301,7 +301,7 @@ var causes = []Cause{
 	{
 		Name: "reverse-path-filter", Find: findReversePathFilter, Reasons: []string{"IP_RPFILTER", "NEIGH_FAILED"},
 		Title:   Words{En: "The reverse-path filter of {node} drops what comes from {for} by {in}", Zh: "{node} 的反向路径过滤丢弃了从 {in} 进来、源自 {for} 的数据包"},
-		Because: Words{En: "With {text}, the kernel takes a packet only if it would send to its source by the same interface (1), or by any (2); the larger value of all and of the interface counts.", Zh: "{text} 时，内核只接受这样的数据包：发往其源地址的路由指向同一接口（1），或存在任意路由（2）；all 与该接口两者之中取较大值。"},
+		Because: Words{En: "With {text}, the kernel takes a packet only if it would send to its source by the same interface (1), or by any (2). {counts}", Zh: "{text} 时，内核只接受这样的数据包：发往其源地址的路由指向同一接口（1），或存在任意路由（2）。{counts}"},
 		Opens:   Words{En: "With 2, packets with any source for which there is a route are taken from {in}, forged ones included; with a route back the filter stays as it is.", Zh: "设为 2 后，只要源地址有路由，从 {in} 进来的数据包都会被接受，包括伪造的；若添加返回路由，则过滤保持不变。"},
 	},
 	{

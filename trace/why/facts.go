@@ -35,6 +35,11 @@ const (
 	RuleStands    FactKind = "rule"
 	NativeStands  FactKind = "nft-chain"
 	StateOf       FactKind = "state"
+	WayTo         FactKind = "way"
+	WayBack       FactKind = "way-back"
+	BetterWay     FactKind = "better-way"
+	HasAddress    FactKind = "address"
+	KnowsNeighbor FactKind = "neighbor"
 	PublishedPort FactKind = "published"
 	PublishedAs   FactKind = "published-as"
 	KeptApart     FactKind = "kept-apart"
@@ -56,23 +61,28 @@ const (
 
 // factWords are the sentences for facts, by language. The braces are Values.
 var factWords = map[FactKind]Words{
-	NothingSent:  {En: "no packet left {from}: its own kernel refused ({err})", Zh: "没有数据包离开 {from}：它自己的内核拒绝了（{err}）"},
-	RequestEnded: {En: "the request was {outcome} in {node} at {place}", Zh: "请求在 {node} 的 {place} 处{outcome}"},
-	ReplyEnded:   {En: "the reply was {outcome} in {node} at {place}", Zh: "应答在 {node} 的 {place} 处{outcome}"},
-	RefusalCame:  {En: "{node} answered with {packet}", Zh: "{node} 以 {packet} 回应"},
-	NoReplySeen:  {En: "no reply was seen to leave {node}", Zh: "没有看到应答离开 {node}"},
-	Rewritten:    {En: "{table}/{chain} rule {rule} in {node} rewrote the destination to {dst}", Zh: "{node} 的 {table}/{chain} 第 {rule} 条规则把目的地址改写为 {dst}"},
-	KernelAgrees: {En: "the kernel's own word: {reason} ({function}){meaning}", Zh: "内核给出的丢弃原因：{reason}（{function}）{meaning}"},
-	KernelOther:  {En: "the kernel gave another reason for dropping the packet: {reason} ({function}){meaning}", Zh: "内核给出了另一个丢弃原因：{reason}（{function}）{meaning}"},
-	EventsLost:   {En: "{events} events of the trace were lost: the walk may have holes; ask again on a quieter machine", Zh: "跟踪丢失了 {events} 个事件：路径可能不完整；请在机器较空闲时再试一次"},
-	NotLookedAt:  {En: "{part} of {node} could not be read: {err}", Zh: "无法读取 {node} 的{part}：{err}"},
-	KernelDeaf:   {En: "the kernel's own reason for the drop could not be read: {err}", Zh: "无法读取内核给出的丢弃原因：{err}"},
-	KernelMissed: {En: "the kernel dropped more packets at once than could be read; its reason for this one may be among those that were missed", Zh: "内核同时丢弃的数据包太多，未能全部读取；这个数据包的丢弃原因可能就在遗漏的记录中"},
-	SocketsThere: {En: "{node} listens on: {sockets}", Zh: "{node} 正在监听：{sockets}"},
-	NoSockets:    {En: "nothing listens in {node} for {proto}", Zh: "{node} 中没有程序监听 {proto}"},
-	RuleStands:   {En: "{node}, {table}/{chain} rule {rule}: {text}", Zh: "{node}，{table}/{chain} 第 {rule} 条规则：{text}"},
-	StateOf:      {En: "{node}: {text}", Zh: "{node}：{text}"},
-	WouldShow:    {En: "{command} in {node} would show more", Zh: "在 {node} 中运行 {command} 可以看到更多"},
+	NothingSent:   {En: "no packet left {from}: its own kernel refused ({err})", Zh: "没有数据包离开 {from}：它自己的内核拒绝了（{err}）"},
+	RequestEnded:  {En: "the request was {outcome} in {node} at {place}", Zh: "请求在 {node} 的 {place} 处{outcome}"},
+	ReplyEnded:    {En: "the reply was {outcome} in {node} at {place}", Zh: "应答在 {node} 的 {place} 处{outcome}"},
+	RefusalCame:   {En: "{node} answered with {packet}", Zh: "{node} 以 {packet} 回应"},
+	NoReplySeen:   {En: "no reply was seen to leave {node}", Zh: "没有看到应答离开 {node}"},
+	Rewritten:     {En: "{table}/{chain} rule {rule} in {node} rewrote the destination to {dst}", Zh: "{node} 的 {table}/{chain} 第 {rule} 条规则把目的地址改写为 {dst}"},
+	KernelAgrees:  {En: "the kernel's own word: {reason} ({function}){meaning}", Zh: "内核给出的丢弃原因：{reason}（{function}）{meaning}"},
+	KernelOther:   {En: "the kernel gave another reason for dropping the packet: {reason} ({function}){meaning}", Zh: "内核给出了另一个丢弃原因：{reason}（{function}）{meaning}"},
+	EventsLost:    {En: "{events} events of the trace were lost: the walk may have holes; ask again on a quieter machine", Zh: "跟踪丢失了 {events} 个事件：路径可能不完整；请在机器较空闲时再试一次"},
+	NotLookedAt:   {En: "{part} of {node} could not be read: {err}", Zh: "无法读取 {node} 的{part}：{err}"},
+	KernelDeaf:    {En: "the kernel's own reason for the drop could not be read: {err}", Zh: "无法读取内核给出的丢弃原因：{err}"},
+	KernelMissed:  {En: "the kernel dropped more packets at once than could be read; its reason for this one may be among those that were missed", Zh: "内核同时丢弃的数据包太多，未能全部读取；这个数据包的丢弃原因可能就在遗漏的记录中"},
+	SocketsThere:  {En: "{node} listens on: {sockets}", Zh: "{node} 正在监听：{sockets}"},
+	NoSockets:     {En: "nothing listens in {node} for {proto}", Zh: "{node} 中没有程序监听 {proto}"},
+	RuleStands:    {En: "{node}, {table}/{chain} rule {rule}: {text}", Zh: "{node}，{table}/{chain} 第 {rule} 条规则：{text}"},
+	StateOf:       {En: "{node}: {text}", Zh: "{node}：{text}"},
+	WayTo:         {En: "{node}: the way to {to} is: {text}", Zh: "{node}：到 {to} 的路由是：{text}"},
+	WayBack:       {En: "{node}: the way back to {to} is: {text}", Zh: "{node}：返回 {to} 的路由是：{text}"},
+	BetterWay:     {En: "{node}: this leads to {to}, and is not taken: {text}", Zh: "{node}：通往 {to} 却没有被选中的路由是：{text}"},
+	HasAddress:    {En: "{node} has the address {text}", Zh: "{node} 拥有地址 {text}"},
+	KnowsNeighbor: {En: "{node}: its neighbour table says: {text}", Zh: "{node}：它的邻居表记着：{text}"},
+	WouldShow:     {En: "{command} in {node} would show more", Zh: "在 {node} 中运行 {command} 可以看到更多"},
 	OutsideStartsHere: {
 		En: "the outside client {address} was at {interface}, a link of its own to {node}: what a real one passes before that (routers, a cloud's firewall, XDP or tc at the real interface) had no part in this",
 		Zh: "外部客户端 {address} 接在 {node} 的专用接口 {interface} 上：真实客户端在此之前经过的一切（路由器、云防火墙、真实接口上的 XDP 或 tc）都不在这次测试之内",

@@ -112,7 +112,7 @@ func TestDuplicateAddress(t *testing.T) {
 		{
 			"of the sender", func(w world) { w.add("host dummy0 192.168.23.1/32") },
 			packet(fromClient, toHost, "client >eth0", "host ens33> = "+toC1),
-			"host has the address 192.168.23.1 of client, too", []string{"client: 192.168.23.1 dev eth0", "host: 192.168.23.1 dev dummy0"},
+			"host has the address 192.168.23.1 of client, too", []string{"client has the address 192.168.23.1 dev eth0", "host has the address 192.168.23.1 dev dummy0"},
 		},
 		{
 			"of the router that asks for the receiver", func(w world) {
@@ -121,7 +121,7 @@ func TestDuplicateAddress(t *testing.T) {
 				w.neighbor("host", "docker0", "172.17.0.2", "failed", "")
 			},
 			packet(fromClient, toHost, "client >eth0", "host ens33>docker0 = "+toC1),
-			"c1 has the address 172.17.0.1 of host, too", []string{"host: 172.17.0.1 dev docker0", "c1: 172.17.0.1 dev eth0"},
+			"c1 has the address 172.17.0.1 of host, too", []string{"host has the address 172.17.0.1 dev docker0", "c1 has the address 172.17.0.1 dev eth0"},
 		},
 		{
 			"of a sender that was not looked at", func(w world) {
@@ -129,7 +129,7 @@ func TestDuplicateAddress(t *testing.T) {
 				w.link("client", "eth0").Addresses = nil
 			},
 			packet(fromClient, toHost, "client >eth0", "host ens33> = "+toC1),
-			"host has the address 192.168.23.1 of client, too", []string{"client: 192.168.23.1", "host: 192.168.23.1 dev dummy0"},
+			"host has the address 192.168.23.1 of client, too", []string{"client has the address 192.168.23.1", "host has the address 192.168.23.1 dev dummy0"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestDuplicateAddress(t *testing.T) {
 			a := Explain(w.evidence(Silent, c.walk))
 			var facts []string
 			for _, f := range a.Evidence {
-				if f.Kind == StateOf {
+				if f.Kind == HasAddress {
 					facts = append(facts, f.Text("en"))
 				}
 			}

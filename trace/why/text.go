@@ -38,6 +38,12 @@ const (
 	todoAsk     = "ask-otherwise"
 )
 
+// What the value "counts" says of two settings for one interface.
+const (
+	countsLarger     = "larger"
+	countsOutweighed = "outweighed"
+)
+
 // phrases are parts of sentences, by the value that stands for them. Their braces
 // are Values of the answer, too.
 var phrases = map[string]map[string]Words{
@@ -46,6 +52,10 @@ var phrases = map[string]map[string]Words{
 		letAnswer:  {En: "answers from {sender} to {to}", Zh: "从 {sender} 到 {to} 的应答"},
 		letPing:    {En: "pings from {sender} to {to} and their answers", Zh: "从 {sender} 到 {to} 的 ping 及其应答"},
 		letPong:    {En: "answers to pings, from {sender} to {to},", Zh: "从 {sender} 到 {to} 的 ping 应答"},
+	},
+	"counts": {
+		countsLarger:     {En: "Of the settings for all and for {in} itself the larger value counts.", Zh: "all 与 {in} 自身的两个设置中，取较大的值。"},
+		countsOutweighed: {En: "Of the settings for all and for {in} itself the larger value counts: 2 for {in} outweighs the 1 for all, there and nowhere else.", Zh: "all 与 {in} 自身的两个设置中，取较大的值：把 {in} 设为 2 就会盖过 all 的 1，而且只影响这个接口。"},
 	},
 	"todo": {
 		todoPublish: {En: "{container} listens on {inside}: publish it with -p {map}.", Zh: "{container} 正在监听 {inside}：用 -p {map} 发布它。"},

@@ -92,6 +92,11 @@ func (c *Case) stateOf(node, text string) Fact {
 	return Fact{Kind: StateOf, Step: -1, Values: Values{"node": node, "text": text}}
 }
 
+// about is the fact of a kind that a node has something for an address.
+func about(kind FactKind, node string, to netip.Addr, text string) Fact {
+	return Fact{Kind: kind, Step: -1, Values: Values{"node": node, "to": bare(to), "text": text}}
+}
+
 // ruleFact is a rule as evidence.
 func ruleFact(s trace.Step) Fact {
 	return Fact{Kind: RuleStands, Step: -1, Values: Values{
