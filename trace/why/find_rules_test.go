@@ -104,3 +104,22 @@ func pinged(e *Evidence) {
 		}
 	}
 }
+
+// TestNotrackIsForTheAsker names who asked, also where it is the answer that a
+// rule takes out of connection tracking.
+func TestNotrackIsForTheAsker(t *testing.T) {
+	const rule = "-A PREROUTING -p tcp -m tcp --sport 80 -j CT --notrack"
+	e := dockerHost(t, table("raw", ":PREROUTING ACCEPT", rule), natRulesOfDocker("-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"))
+	arrived := forwarded(trace.Filter)
+	arrived.Node, arrived.Hook, arrived.In, arrived.Out = "web", trace.Input, "eth0", ""
+	sent, untracked := arrived, on(trace.Prerouting, trace.Raw, clientAddr)
+	sent.Hook, sent.In, sent.Out, sent.Src, sent.Dst = trace.Output, "", "eth0", at(webAddr), at(clientAddr)
+	untracked.Rule, untracked.Text, untracked.Policy, untracked.In, untracked.Src = 1, rule, false, "docker0", at(webAddr)
+	reply := syn(trace.Delivered, sent, untracked)
+	reply.Packet.Src, reply.Packet.Dst, reply.Packet.Flags = at(webAddr), at(clientAddr), trace.SYN|trace.ACK
+	e.Attempt.Walks = []trace.Walk{syn(trace.Delivered, leaving(), on(trace.Prerouting, trace.NAT, hostAddr), on(trace.Prerouting, trace.NAT, webAddr), arrived), reply}
+	a := expect(t, e, "notrack", "host: "+rule)
+	if got := a.Text("en").Opens; !strings.Contains(got, "for 192.168.23.1;") {
+		t.Error(got)
+	}
+}
