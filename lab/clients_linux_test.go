@@ -3,6 +3,8 @@ package lab_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"testing"
 	"time"
@@ -67,5 +69,33 @@ func TestBothVariants(t *testing.T) {
 	faults, err := lab.TryRules(t.Context(), "nft", []lab.Trial{{Path: "theirs", Node: "a", Command: "iptables -C FORWARD -j THEIRS", Fails: true}})
 	if err != nil || len(faults) > 0 {
 		t.Error(faults, err)
+	}
+}
+
+// here is the machine itself as a place to send from.
+type here struct{}
+
+func (here) Do(f func() error) error { return f() }
+
+// TestPath asks a server for more than its first page.
+func TestPath(t *testing.T) {
+	asked := make(chan string, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.RequestURI
+		http.NotFound(w, r)
+	}))
+	defer srv.Close()
+	to := netip.MustParseAddrPort(srv.Listener.Addr().String())
+	for path, want := range map[string]string{"": "/", "/a%20b?c=d": "/a%20b?c=d", "//x": "//x"} {
+		r, err := lab.Request(t.Context(), here{}, lab.Client{Protocol: lab.HTTP, To: to, Path: path})
+		if err != nil || r.Status != http.StatusNotFound || string(r.Body) != "404 page not found\n" {
+			t.Fatalf("%q: %v, %d, %q", path, err, r.Status, r.Body)
+		}
+		if got := <-asked; got != want {
+			t.Errorf("%q: asked for %q", path, got)
+		}
+	}
+	if _, err := lab.Request(t.Context(), here{}, lab.Client{Protocol: lab.HTTP, To: to, Path: "/a b"}); err == nil {
+		t.Error("a path with a blank was sent")
 	}
 }

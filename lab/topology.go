@@ -5,11 +5,14 @@
 package lab
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Topology describes a lab: the declarative side, comparable and without a
@@ -138,6 +141,10 @@ type Client struct {
 	Protocol Protocol
 	// To is the address to ask; the port is 0 for a ping.
 	To netip.AddrPort
+	// Path is what an HTTP client asks for, with the query if there is one, as it
+	// stands in a request (RFC 9112, section 3.2.1): it begins with a slash, and has
+	// no white space or control characters. Empty stands for /.
+	Path string
 	// From is the client's own port; 0 leaves it to the kernel. A ping has none.
 	// With TCPEcho the client closes first, and the kernel holds the port back
 	// for a minute then (TIME_WAIT); the other protocols can send again at once.
@@ -163,16 +170,43 @@ func (c Client) Command() string {
 	}
 	switch c.Protocol {
 	case HTTP:
+		host := c.To.String()
 		if c.To.Port() == 80 {
-			return "curl " + from("--local-port") + "http://" + strings.TrimSuffix(c.To.String(), ":80") + "/"
+			host = strings.TrimSuffix(host, ":80")
 		}
-		return "curl " + from("--local-port") + "http://" + c.To.String() + "/"
+		return "curl " + from("--local-port") + quoteURL("http://"+host+c.path())
 	case TCPEcho:
 		return "nc -z " + from("-p") + addr + " " + port
 	case UDPEcho:
 		return "nc -u " + from("-p") + addr + " " + port
 	}
 	return "ping -c 1 " + addr
+}
+
+// path is Path with its default.
+func (c Client) path() string { return cmp.Or(c.Path, "/") }
+
+// pathFault is what is wrong with a client's path; empty where nothing is.
+func (c Client) pathFault() string {
+	switch {
+	case c.Path == "":
+		return ""
+	case c.Protocol != HTTP:
+		return "only an http client asks for a path"
+	case !strings.HasPrefix(c.Path, "/"):
+		return fmt.Sprintf("the path %q does not begin with a slash", c.Path)
+	case strings.ContainsFunc(c.Path, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
+		return fmt.Sprintf("the path %q has white space or control characters in it", c.Path)
+	}
+	return ""
+}
+
+// quoteURL quotes a URL for a shell where it has characters that mean something there.
+func quoteURL(url string) string {
+	if !strings.ContainsAny(url, "'\"`\\$&;|<>()*?#!~{}") {
+		return url
+	}
+	return "'" + strings.ReplaceAll(url, "'", "%27") + "'"
 }
 
 // Node finds a node by name.

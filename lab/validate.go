@@ -213,6 +213,9 @@ func (v *validator) clients() {
 		default:
 			v.fault(path+".protocol", "%q is no protocol of a client: http, tcp, udp or ping", c.Protocol)
 		}
+		if fault := c.pathFault(); fault != "" {
+			v.fault(path+".path", "%s", fault)
+		}
 		if c.Wait < 0 || c.Wait > MaxWait {
 			v.fault(path+".wait", "a client waits for its answer up to %s, not %s", MaxWait, c.Wait)
 		}

@@ -71,6 +71,10 @@ func TestValidate(t *testing.T) {
 		"same client":      {func(t *Topology) { t.Clients = append(t.Clients, t.Clients[0]) }, "clients[1].name: there is a client get already"},
 		"client protocol":  {func(t *Topology) { t.Clients[0].Protocol = "ftp" }, `clients[0].protocol: "ftp" is no protocol`},
 		"client address":   {func(t *Topology) { t.Clients[0].To = netip.AddrPortFrom(addr("10.0.0.1"), 0) }, "clients[0].to: a client needs an address and a port"},
+		"path":             {func(t *Topology) { t.Clients[0].Path = "x" }, `clients[0].path: the path "x" does not begin with a slash`},
+		"blank in a path":  {func(t *Topology) { t.Clients[0].Path = "/a b" }, `clients[0].path: the path "/a b" has white space`},
+		"line in a path":   {func(t *Topology) { t.Clients[0].Path = "/a\x00" }, `clients[0].path: the path "/a\x00" has white space or control`},
+		"path over TCP":    {func(t *Topology) { t.Clients[0].Protocol, t.Clients[0].Path = TCPEcho, "/" }, "clients[0].path: only an http client"},
 		"ping from a port": {func(t *Topology) {
 			t.Clients[0] = Client{Name: "get", Node: "b", Protocol: Ping, To: netip.AddrPortFrom(addr("10.0.0.1"), 0), From: 7}
 		}, "clients[0].from: a ping has no port of its own"},
@@ -127,6 +131,8 @@ func TestClientCommand(t *testing.T) {
 	at := netip.MustParseAddrPort
 	tests := map[string]Client{
 		"curl http://10.0.0.1/":                   {Protocol: HTTP, To: at("10.0.0.1:80")},
+		"curl http://10.0.0.1/a/b":                {Protocol: HTTP, To: at("10.0.0.1:80"), Path: "/a/b"},
+		"curl 'http://10.0.0.1/a?b=%27&c'":        {Protocol: HTTP, To: at("10.0.0.1:80"), Path: "/a?b='&c"},
 		"curl http://[fd00::1]:8080/":             {Protocol: HTTP, To: at("[fd00::1]:8080")},
 		"nc -z 10.0.0.1 7":                        {Protocol: TCPEcho, To: at("10.0.0.1:7")},
 		"nc -u 10.0.0.1 7":                        {Protocol: UDPEcho, To: at("10.0.0.1:7")},

@@ -72,7 +72,7 @@ var causes = []Cause{
 		Name: "other-variant", Find: findOtherVariant, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "What {own} does not show stops the packet in {node}: {variant}, {table}/{chain}, {text}", Zh: "{node} 的 {variant} 拦下了数据包，而 {own} 看不到它：{table}/{chain}，{text}"},
 		Because: Words{En: "{node} has rules in both implementations of iptables, and a packet has to pass both. Its own iptables command is {own}; this stands in {variant}.", Zh: "{node} 在 iptables 的两种实现中都有规则，数据包必须两边都通过。它自己的 iptables 命令是 {own}，而这条在 {variant} 里。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+		Opens:   Words{En: "Only {let} may pass. To let everything through that this stopped: {wider}.", Zh: "只放行{let}。如果要放行此处拦下的全部流量：{wider}。"},
 	},
 	{
 		Name: "stale-connection", Find: findStaleConnection, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET", "NEIGH_FAILED"},
@@ -96,31 +96,31 @@ var causes = []Cause{
 		Name: "invalid-drop", Find: findInvalidDrop, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "A rule in {node} drops the packet as INVALID: {table}/{chain} rule {rule}", Zh: "{node} 的一条规则把数据包当作 INVALID 丢弃：{table}/{chain} 第 {rule} 条"},
 		Because: Words{En: "To connection tracking in {node} the packet belongs to no connection: it has not seen what came before, since that took another way or was not tracked.", Zh: "在 {node} 的连接跟踪看来，这个数据包不属于任何连接：之前的数据包走了别的路径，或者没有被跟踪。"},
-		Opens:   Words{En: "What {node} has not seen the beginning of is let through, from {sender} to {to} only. Better, where it is possible: send both directions by the same way.", Zh: "放行 {node} 没有见过开头的连接，但仅限从 {sender} 到 {to}。如果可能，更好的办法是让两个方向走同一条路径。"},
+		Opens:   Words{En: "What {node} has not seen the beginning of may pass, but only {let}. Better, where it is possible: send both directions by the same way.", Zh: "放行 {node} 没有见过开头的连接，但仅限{let}。如果可能，更好的办法是让两个方向走同一条路径。"},
 	},
 	{
 		Name: "reply-dropped", Find: findReplyDropped, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "The request arrived; its answer was stopped in {node}: {table}/{chain}, {text}", Zh: "请求已经到达，但应答在 {node} 被拦下：{table}/{chain}，{text}"},
 		Because: Words{En: "The server got the request and answered. On its way back, from {sender} to {to}, the answer met this: a service needs a way for its answers as well, most often one rule for ESTABLISHED.", Zh: "服务器收到了请求并作出应答。应答在从 {sender} 返回 {to} 的途中遇到了它：服务也需要为应答留出通路，通常用一条针对 ESTABLISHED 的规则。"},
-		Opens:   Words{En: "Only answers from {sender} to {to} are let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的应答。如果要放行此处拦下的全部流量：{wider}。"},
+		Opens:   Words{En: "Only {let} may pass. To let everything through that this stopped: {wider}.", Zh: "只放行{let}。如果要放行此处拦下的全部流量：{wider}。"},
 	},
 	{
 		Name: "internal-network", Find: findInternalNetwork, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "Docker's network is internal: {table}/{chain} rule {rule} in {node} drops the packet", Zh: "这个 Docker 网络是内部网络：{node} 的 {table}/{chain} 第 {rule} 条丢弃了数据包"},
 		Because: Words{En: "The network was made with --internal: nothing comes in from elsewhere, and nothing goes out.", Zh: "该网络创建时带有 --internal：外面的数据包进不来，里面的也出不去。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. Docker's own way is a second network for the container: docker network connect.", Zh: "只放行从 {sender} 到 {to} 的流量。Docker 推荐的做法是给容器再接一个网络：docker network connect。"},
+		Opens:   Words{En: "Only {let} may pass. Docker's own way is a second network for the container: docker network connect.", Zh: "只放行{let}。Docker 推荐的做法是给容器再接一个网络：docker network connect。"},
 	},
 	{
 		Name: "bridge-isolation", Find: findBridgeIsolation, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "Docker keeps its networks apart: {table}/{chain} rule {rule} in {node} drops the packet from {in}", Zh: "Docker 隔离了它的各个网络：{node} 的 {table}/{chain} 第 {rule} 条丢弃了来自 {in} 的数据包"},
 		Because: Words{En: "Containers of different networks do not reach each other: this rule stops what comes from one bridge and is meant for another.", Zh: "不同网络中的容器互相不可达：这条规则拦下从一个网桥去往另一个网桥的数据包。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through, past Docker's isolation. Docker's own way is to connect one of the containers to the network of the other: docker network connect.", Zh: "只放行从 {sender} 到 {to} 的流量，绕过 Docker 的隔离。Docker 推荐的做法是把其中一个容器接入另一个网络：docker network connect。"},
+		Opens:   Words{En: "Only {let} may pass, past Docker's isolation. Docker's own way is to connect one of the containers to the network of the other: docker network connect.", Zh: "只放行{let}，绕过 Docker 的隔离。Docker 推荐的做法是把其中一个容器接入另一个网络：docker network connect。"},
 	},
 	{
 		Name: "direct-access", Find: findDirectAccess, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "Docker lets nobody from outside reach a container's own address: {table}/{chain} rule {rule} in {node}", Zh: "Docker 不允许外部直接访问容器自己的地址：{node} 的 {table}/{chain} 第 {rule} 条"},
 		Because: Words{En: "Since version 28 Docker drops what comes to a container's address from anywhere but its own bridge. The service is meant to be reached through a published port of {node}.", Zh: "从 28 版起，Docker 会丢弃从自身网桥以外直接发往容器地址的数据包。这项服务应当通过 {node} 上发布的端口访问。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. Docker's own way is to ask for the published port, or a network with the gateway mode nat-unprotected or routed.", Zh: "只放行从 {sender} 到 {to} 的流量。Docker 推荐的做法是访问发布的端口，或者使用网关模式为 nat-unprotected 或 routed 的网络。"},
+		Opens:   Words{En: "Only {let} may pass. Docker's own way is to ask for the published port, or a network with the gateway mode nat-unprotected or routed.", Zh: "只放行{let}。Docker 推荐的做法是访问发布的端口，或者使用网关模式为 nat-unprotected 或 routed 的网络。"},
 	},
 	{
 		Name: "wrong-container-port", Find: findWrongContainerPort, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
@@ -131,7 +131,7 @@ var causes = []Cause{
 	{
 		Name: "published-other-protocol", Find: findPublishedOtherProtocol, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "Port {port} of {node} is published for {other}, not for {proto}", Zh: "{node} 的端口 {port} 是为 {other} 发布的，而不是 {proto}"},
-		Because: Words{En: "The rule that would send the request on is for another protocol: {text}.", Zh: "本应转发请求的规则针对的是另一种协议：{text}。"},
+		Because: Words{En: "The rule that would send the request on is for another protocol: {text}. {todo}", Zh: "本应转发请求的规则针对的是另一种协议：{text}。{todo}"},
 		Opens:   Words{En: "The port is published for {proto} as well, for this sender only; leave -s out for everybody. With Docker: publish with -p …/{proto}.", Zh: "该端口也为 {proto} 发布，但仅限这个发送方；去掉 -s 就对所有人有效。在 Docker 中：用 -p …/{proto} 发布。"},
 	},
 	{
@@ -155,50 +155,50 @@ var causes = []Cause{
 	{
 		Name: "not-published", Find: findNotPublished, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "{node} does not publish port {port}, and nothing listens on it there", Zh: "{node} 没有发布端口 {port}，本机也没有程序监听它"},
-		Because: Words{En: "No rule in the nat table of {node} sends {proto} port {port} on to a container, so the request was for {node} itself.", Zh: "{node} 的 nat 表中没有规则把 {proto} 端口 {port} 转给容器，所以请求就落到了 {node} 自己身上。"},
+		Because: Words{En: "No rule in the nat table of {node} sends {proto} port {port} on to a container, so the request was for {node} itself. {todo}", Zh: "{node} 的 nat 表中没有规则把 {proto} 端口 {port} 转给容器，所以请求就落到了 {node} 自己身上。{todo}"},
 		Opens:   Words{En: "The port is published for this sender only; leave -s out for everybody. With Docker: create the container anew with -p.", Zh: "该端口只对这个发送方发布；去掉 -s 就对所有人有效。在 Docker 中：用 -p 重新创建容器。"},
 	},
 	{
 		Name: "output-drop", Find: findOutputDrop, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "The sender's own {table}/{chain} in {node} drops the packet: {text}", Zh: "发送方 {node} 自己的 {table}/{chain} 丢弃了数据包：{text}"},
 		Because: Words{En: "The packet never left {node}. A program that sends a datagram or a ping is told so (EPERM); one that connects by TCP waits.", Zh: "数据包根本没有离开 {node}。发送数据报或 ping 的程序会得到 EPERM；用 TCP 连接的程序则一直等待。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+		Opens:   Words{En: "Only {let} may pass. To let everything through that this stopped: {wider}.", Zh: "只放行{let}。如果要放行此处拦下的全部流量：{wider}。"},
 	},
 	{
 		Name: "containers-apart", Find: findContainersApart, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "Containers on {in} are kept apart: {table}/{chain} rule {rule} in {node} stops the packet", Zh: "{in} 上的容器被互相隔离：{node} 的 {table}/{chain} 第 {rule} 条拦下了数据包"},
 		Because: Words{En: "The rule is for whatever crosses this bridge, as Docker writes it for a network with com.docker.network.bridge.enable_icc=false; bridge netfilter shows such packets to iptables.", Zh: "这条规则针对穿过该网桥的所有数据包，与 Docker 为 com.docker.network.bridge.enable_icc=false 的网络所写的一样；网桥的 netfilter 会把这些数据包交给 iptables。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+		Opens:   Words{En: "Only {let} may pass. To let everything through that this stopped: {wider}.", Zh: "只放行{let}。如果要放行此处拦下的全部流量：{wider}。"},
 	},
 	{
 		Name: "bridge-netfilter", Find: findBridgeNetfilter, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "A packet that only crosses the bridge {in} of {node} is stopped in {table}/{chain}: {text}", Zh: "只是穿过 {node} 的网桥 {in} 的数据包，在 {table}/{chain} 被拦下：{text}"},
 		Because: Words{En: "From {physin} to {physout} the packet stays on one network and is not routed. It comes to iptables all the same, since {sysctl} is 1.", Zh: "从 {physin} 到 {physout}，数据包没有离开同一个网络，也没有经过路由；但因为 {sysctl} 为 1，它仍然会经过 iptables。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. For everything that crosses a bridge of {node}: sysctl -w {sysctl}=0, after which rules such as those between networks no longer see it.", Zh: "只放行从 {sender} 到 {to} 的流量。要放行穿过 {node} 网桥的全部流量：sysctl -w {sysctl}=0，此后规则便看不到这些数据包。"},
+		Opens:   Words{En: "Only {let} may pass. For everything that crosses a bridge of {node}: sysctl -w {sysctl}=0, after which rules such as those between networks no longer see it.", Zh: "只放行{let}。要放行穿过 {node} 网桥的全部流量：sysctl -w {sysctl}=0，此后规则便看不到这些数据包。"},
 	},
 	{
 		Name: "input-drop", Find: findInputDrop, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "{node} itself does not let the packet in: {table}/{chain}, {text}", Zh: "{node} 自己不让数据包进来：{table}/{chain}，{text}"},
 		Because: Words{En: "The packet is for {node} itself, not for a container behind it, so it goes through INPUT, and not through FORWARD.", Zh: "数据包的目的地就是 {node} 自己，而不是它后面的容器，所以走的是 INPUT 而不是 FORWARD。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+		Opens:   Words{En: "Only {let} may pass. To let everything through that this stopped: {wider}.", Zh: "只放行{let}。如果要放行此处拦下的全部流量：{wider}。"},
 	},
 	{
 		Name: "reject-rule", Find: findRejectRule, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "A rule in {node} rejects the packet: {table}/{chain} rule {rule}", Zh: "{node} 的一条规则拒绝了数据包：{table}/{chain} 第 {rule} 条"},
 		Because: Words{En: "The packet to {target} matched this rule, and REJECT answers the sender with {with}.", Zh: "发往 {target} 的数据包匹配了这条规则；REJECT 用 {with} 回应发送方。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+		Opens:   Words{En: "Only {let} may pass. To let everything through that this stopped: {wider}.", Zh: "只放行{let}。如果要放行此处拦下的全部流量：{wider}。"},
 	},
 	{
 		Name: "drop-rule", Find: findDropRule, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "A rule in {node} drops the packet: {table}/{chain} rule {rule}", Zh: "{node} 的一条规则丢弃了数据包：{table}/{chain} 第 {rule} 条"},
 		Because: Words{En: "The packet to {target} matched this rule, and DROP discards it without a word to the sender.", Zh: "发往 {target} 的数据包匹配了这条规则；DROP 会把它悄悄丢弃，发送方得不到任何消息。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+		Opens:   Words{En: "Only {let} may pass. To let everything through that this stopped: {wider}.", Zh: "只放行{let}。如果要放行此处拦下的全部流量：{wider}。"},
 	},
 	{
 		Name: "policy-drop", Find: findPolicyDrop, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "No rule of {table}/{chain} in {node} lets the packet through, and the chain's policy is {verdict}", Zh: "{node} 的 {table}/{chain} 中没有规则放行数据包，而这条链的默认策略是 {verdict}"},
 		Because: Words{En: "The packet came to the end of the chain without matching a rule that accepts it.", Zh: "数据包走到链的末尾，没有匹配任何放行它的规则。"},
-		Opens:   Words{En: "Only {sender} to {to} is let through. To let everything through that this stopped: {wider}.", Zh: "只放行从 {sender} 到 {to} 的流量。如果要放行此处拦下的全部流量：{wider}。"},
+		Opens:   Words{En: "Only {let} may pass. To let everything through that this stopped: {wider}.", Zh: "只放行{let}。如果要放行此处拦下的全部流量：{wider}。"},
 	},
 	{
 		Name: "loopback-only", Find: findLoopbackOnly, Reasons: []string{"NO_SOCKET"},
@@ -301,7 +301,7 @@ var causes = []Cause{
 	{
 		Name: "reverse-path-filter", Find: findReversePathFilter, Reasons: []string{"IP_RPFILTER", "NEIGH_FAILED"},
 		Title:   Words{En: "The reverse-path filter of {node} drops what comes from {for} by {in}", Zh: "{node} 的反向路径过滤丢弃了从 {in} 进来、源自 {for} 的数据包"},
-		Because: Words{En: "With {text}, the kernel takes a packet only if it would send to its source by the same interface (1), or by any (2); the larger value of all and of the interface counts.", Zh: "{text} 时，内核只接受这样的数据包：发往其源地址的路由指向同一接口（1），或存在任意路由（2）；all 与该接口两者之中取较大值。"},
+		Because: Words{En: "With {text}, the kernel takes a packet only if it would send to its source by the same interface (1), or by any (2). {counts}", Zh: "{text} 时，内核只接受这样的数据包：发往其源地址的路由指向同一接口（1），或存在任意路由（2）。{counts}"},
 		Opens:   Words{En: "With 2, packets with any source for which there is a route are taken from {in}, forged ones included; with a route back the filter stays as it is.", Zh: "设为 2 后，只要源地址有路由，从 {in} 进来的数据包都会被接受，包括伪造的；若添加返回路由，则过滤保持不变。"},
 	},
 	{

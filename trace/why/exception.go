@@ -65,6 +65,9 @@ type opener struct {
 	iptables string
 	rules    ruleset.Ruleset
 	commands []string
+	// apart is the first rule that keeps networks apart (keepsApart) and that a
+	// packet was let past; nil where there was none.
+	apart *trace.Step
 }
 
 func (c *Case) opener(node string, v trace.Variant) *opener {
@@ -86,8 +89,28 @@ func (o *opener) pass(table trace.Table, p passage) {
 		if !f.stops() {
 			return
 		}
+		if s := o.ruleOf(table, f, p); o.apart == nil && keepsApart(s) {
+			o.apart = &s
+		}
 		o.put(o.exception(table, f, p))
 	}
+}
+
+// ruleOf is the step of a packet at which its fate is decided.
+func (o *opener) ruleOf(table trace.Table, f fate, p passage) trace.Step {
+	s := p.Step
+	s.Table, s.Chain, s.Rule, s.Text, s.Policy = table, f.chain, f.rule, "", f.rule == 0
+	if chain, ok := o.rules.Chain(table, f.chain); ok && f.rule > 0 {
+		s.Text = chain.Rules[f.rule-1].Text
+	}
+	return s
+}
+
+// keepsApart says whether a rule is one by which Docker keeps a network apart from
+// all that is outside of it, published ports included. Those of Docker 28 behind
+// the published ports (keepsToBridge) do not.
+func keepsApart(s trace.Step) bool {
+	return s.Rule > 0 && (strings.HasPrefix(s.Chain, "DOCKER-ISOLATION-") || s.Chain == "DOCKER-INTERNAL")
 }
 
 // exception is the rule in front of what stops a packet.

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,7 +28,7 @@ func Explain(e Evidence) Answer {
 	a := Answer{Question: e.Question, Attempt: e.Attempt}
 	if e.Attempt.Result == Answered {
 		a.Reachable = true
-		a.Evidence = c.course()
+		a.Evidence = append(c.course(), c.page()...)
 		return a
 	}
 	entry, found := c.find()
@@ -95,7 +96,7 @@ func (c *Case) values() Values {
 		v["src"] = c.Attempt.Local.Addr().String()
 	}
 	if at, ok := c.Arrived(); ok {
-		v["at"], v["dst"] = at.Node, at.Dst.String()
+		v["at"], v["dst"] = at.Node, endpoint(at.Dst)
 	}
 	return v
 }
@@ -120,7 +121,7 @@ func (t Target) String() string {
 	}
 	switch {
 	case t.HTTP:
-		return "http://" + addr + "/"
+		return "http://" + addr + cmp.Or(t.Path, "/")
 	case t.Proto == trace.TCP:
 		return addr
 	case t.Proto == trace.ICMPv6:

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"slices"
 	"testing"
 
 	"packetwalk/trace/host"
@@ -23,11 +24,15 @@ func TestFactText(t *testing.T) {
 		},
 		{
 			Fact{Kind: KernelAgrees, Values: Values{"reason": "NO_SOCKET", "function": "tcp_v4_rcv"}},
-			"the kernel's own word: NO_SOCKET (tcp_v4_rcv)", "内核给出的丢弃原因：NO_SOCKET（tcp_v4_rcv）",
+			"the kernel's own word: NO_SOCKET (tcp_v4_rcv): nothing listens", "内核给出的丢弃原因：NO_SOCKET（tcp_v4_rcv）：没有程序监听",
 		},
 		{
 			Fact{Kind: KernelAgrees, Values: Values{"reason": "NO_SOCKET", "function": ""}},
-			"the kernel's own word: NO_SOCKET", "内核给出的丢弃原因：NO_SOCKET",
+			"the kernel's own word: NO_SOCKET: nothing listens", "内核给出的丢弃原因：NO_SOCKET：没有程序监听",
+		},
+		{
+			Fact{Kind: KernelOther, Values: Values{"reason": "TC_INGRESS", "function": "sch_handle_ingress"}},
+			"the kernel gave another reason for dropping the packet: TC_INGRESS (sch_handle_ingress)", "内核给出了另一个丢弃原因：TC_INGRESS（sch_handle_ingress）",
 		},
 		{
 			Fact{Kind: NotLookedAt, Values: Values{"part": string(host.Neighbors), "node": "c1", "err": "EPERM"}},
@@ -38,6 +43,43 @@ func TestFactText(t *testing.T) {
 			if got := test.fact.Text(lang); got != want {
 				t.Errorf("%s: %q, want %q", lang, got, want)
 			}
+		}
+	}
+}
+
+// TestPage says what came of a page that was asked for.
+func TestPage(t *testing.T) {
+	for status, want := range map[int][]string{
+		404: {"the server answered with 404 Not Found, 15 bytes", "服务器返回 404 Not Found，15 字节"},
+		799: {"the server answered with 799, 15 bytes", "服务器返回 799，15 字节"},
+		0:   nil,
+	} {
+		a := Explain(Evidence{Attempt: Attempt{Result: Answered, Status: status, Body: 15}})
+		var got []string
+		for _, f := range a.Evidence {
+			got = append(got, f.Text("en"), f.Text("zh"))
+		}
+		if !a.Reachable || !slices.Equal(got, want) {
+			t.Errorf("%d: %q, want %q", status, got, want)
+		}
+	}
+}
+
+// TestReasonWords has a meaning for every reason of the kernel's that speaks for
+// a cause.
+func TestReasonWords(t *testing.T) {
+	used := map[string]bool{}
+	for _, c := range Causes() {
+		for _, r := range c.Reasons {
+			if w := reasonWords[r]; w.En == "" || w.Zh == "" {
+				t.Errorf("%s: there are no words for %s", c.Name, r)
+			}
+			used[r] = true
+		}
+	}
+	for r := range reasonWords {
+		if !used[r] {
+			t.Errorf("no cause has %s", r)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func findForwardingOff(c *Case) *Finding {
 	}
 	f := c.setting(d.node, name, "1")
 	f.Values["to"], f.Values["in"], f.Values["out"] = d.query.Dst.String(), d.query.In, d.Route.Hops()[0].Interface
-	f.Facts = append(f.Facts, c.stateOf(d.node, d.Route.String()))
+	f.Facts = append(f.Facts, d.way())
 	return f
 }
 
@@ -67,9 +67,12 @@ func findReversePathFilter(c *Case) *Finding {
 	}
 	f := c.setting(d.node, name, "0")
 	f.Fix = c.unfiltered(d, back.Err == "")
-	f.Values["for"], f.Values["in"] = d.query.Src.String(), d.query.In
+	f.Values["for"], f.Values["in"], f.Values["counts"] = d.query.Src.String(), d.query.In, countsLarger
+	if name == c.conf("all", "rp_filter") && back.Err == "" {
+		f.Values["counts"] = countsOutweighed
+	}
 	if back.Route != nil {
-		f.Facts = append(f.Facts, c.stateOf(d.node, back.Route.String()))
+		f.Facts = append(f.Facts, about(WayBack, d.node, d.query.Src, back.Route.String()))
 	}
 	return f
 }
@@ -213,7 +216,7 @@ func (c *Case) unmasked(d decision) *Finding {
 		variant = own
 	}
 	return &Finding{
-		Culprit: Culprit{Kind: Chain, Node: node, Variant: variant.String(), Table: trace.NAT, Chain: "POSTROUTING", Text: "-A POSTROUTING"},
+		Culprit: Culprit{Kind: Chain, Node: node, Variant: variant.String(), Table: trace.NAT, Chain: "POSTROUTING", Text: unmaskedText(d.query.Src, netip.AddrPortFrom(d.query.Dst, 0))},
 		Fix:     Fix{Node: node, Commands: []string{c.maskCommand(node, variant, d)}},
 	}
 }
@@ -248,7 +251,7 @@ func findDuplicateAddress(c *Case) *Finding {
 		if p.Interface != "" {
 			text += " dev " + p.Interface
 		}
-		return c.stateOf(p.Node, text)
+		return about(HasAddress, p.Node, d.query.Src, text)
 	}
 	return &Finding{
 		Culprit: Culprit{Kind: Link, Node: d.node, Text: own.Interface},

@@ -51,7 +51,7 @@ func findTargetGone(c *Case) *Finding {
 // askedFor is what the node knows of the address that it asked for.
 func (c *Case) askedFor(x crossing) []Fact {
 	if n, ok := c.neighbor(x.from, x.hop); ok {
-		return []Fact{c.stateOf(x.from.Node, n.String())}
+		return []Fact{about(KnowsNeighbor, x.from.Node, x.hop, n.String())}
 	}
 	return nil
 }

@@ -1,8 +1,12 @@
 package why
 
 import (
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"packetwalk/trace"
 	"packetwalk/trace/host"
@@ -18,17 +22,50 @@ func findNotPublished(c *Case) *Finding {
 	}
 	v := c.natVariant(at.Node)
 	f := &Finding{
-		Culprit: Culprit{Kind: Chain, Node: at.Node, Variant: v.String(), Table: trace.NAT, Chain: at.Hook.String(), Text: at.Hook.String()},
+		Culprit: Culprit{Kind: Chain, Node: at.Node, Variant: v.String(), Table: trace.NAT, Chain: at.Hook.String(), Text: fmt.Sprintf("no rule for %s port %d", at.header.Proto, at.Dst.Port())},
 		Facts:   c.dockerSays(),
+		Values:  Values{},
 	}
 	behind := c.behind(at.Node)
 	for _, s := range behind {
 		f.Facts = append(f.Facts, Fact{Kind: SocketsThere, Step: -1, Values: Values{"node": s.node, "sockets": s.String()}})
 	}
-	if to, ok := meant(behind, at.Dst.Port()); ok && !at.Dst.Addr().IsLoopback() {
-		f.Fix = c.publish(at, v, to)
+	to, ok := meant(behind, at.Dst.Port())
+	switch {
+	case ok:
+		maps.Copy(f.Values, Values{"todo": todoPublish, "container": to.node, "inside": to.String(), "map": dockerMap(at, to.at.Port())})
+	case len(behind) > 0:
+		maps.Copy(f.Values, Values{"todo": todoChoose, "services": namesOf(behind), "map": dockerMap(at, 0)})
+	default:
+		maps.Copy(f.Values, Values{"todo": todoStart, "map": dockerMap(at, 0)})
+	}
+	if ok && !at.Dst.Addr().IsLoopback() {
+		c.publish(f, at, v, to.at)
 	}
 	return f
+}
+
+// dockerMap is what stands behind Docker's -p for a packet's port; port 0 is left
+// to whoever reads it.
+func dockerMap(at passage, port uint16) string {
+	inside := "PORT"
+	if port > 0 {
+		inside = strconv.Itoa(int(port))
+	}
+	text := fmt.Sprintf("%d:%s", at.Dst.Port(), inside)
+	if at.header.Proto != trace.TCP {
+		text += "/" + at.header.Proto.String()
+	}
+	return text
+}
+
+// namesOf lists services with their nodes.
+func namesOf(all []service) string {
+	var names []string
+	for _, s := range all {
+		names = append(names, s.node+" "+s.String())
+	}
+	return strings.Join(names, ", ")
 }
 
 // publishes says whether a machine sends any port on, or has containers behind it.
@@ -71,13 +108,13 @@ func (c *Case) behind(node string) []service {
 
 // meant is the service that a port was meant for, if there is only one that it
 // can be: the only one with this number, or the only one at all.
-func meant(all []service, port uint16) (to netip.AddrPort, ok bool) {
+func meant(all []service, port uint16) (to service, ok bool) {
 	alike := slices.DeleteFunc(slices.Clone(all), func(s service) bool { return s.at.Port() != port })
 	switch {
 	case len(alike) == 1:
-		return alike[0].at, true
+		return alike[0], true
 	case len(alike) == 0 && len(all) == 1:
-		return all[0].at, true
+		return all[0], true
 	}
-	return netip.AddrPort{}, false
+	return service{}, false
 }

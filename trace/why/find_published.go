@@ -2,6 +2,7 @@ package why
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -103,7 +104,7 @@ func findNatNotReached(c *Case) *Finding {
 // turnedAway is a rule because of which a packet never came to the one that
 // publishes its port: one that sent it back before, or the jump that it missed.
 func (c *Case) turnedAway(at passage, to missed) *Finding {
-	f := &Finding{}
+	f := &Finding{Values: Values{}}
 	for _, s := range c.Request.Steps {
 		if s.Node == at.Node && s.Table == trace.NAT && s.Hook == at.Hook && s.Rule > 0 && (s.Verdict == trace.Return || s.Verdict == trace.Accept) {
 			f.Culprit = culpritOf(s)
@@ -120,7 +121,7 @@ func (c *Case) turnedAway(at passage, to missed) *Finding {
 		return nil
 	}
 	f.Facts = append(f.Facts, ruleFact(trace.Step{Node: to.node, Table: trace.NAT, Chain: to.chain, Rule: to.number, Text: to.Text}))
-	f.Fix = c.publish(at, to.variant, dst)
+	c.publish(f, at, to.variant, dst)
 	return f
 }
 
@@ -138,11 +139,16 @@ func (c *Case) published(is func(missed) bool) *Finding {
 	m := all[i]
 	failed := m.Failed[0]
 	f := &Finding{Culprit: m.culprit(), Values: Values{
-		"match": ruleset.Join(failed.Match), "have": failed.Have, "published": cmp.Or(withoutLength(optionOf(m.Match, "-d")), ruleset.Join(failed.Match)), "other": optionOf(m.Match, "-p"),
+		"match": ruleset.Join(failed.Match), "have": failed.Have, "published": cmp.Or(withoutLength(optionOf(m.Match, "-d")), ruleset.Join(failed.Match)), "other": optionOf(m.Match, "-p"), "todo": "",
 	}}
-	if to, ok := m.to(at.Dst); ok && !at.Dst.Addr().IsLoopback() {
-		f.Values["to"] = to.String()
-		f.Fix = c.publish(at, m.variant, to)
+	if to, ok := m.to(at.Dst); ok {
+		f.Values["to"], f.Values["map"], f.Values["todo"] = to.String(), dockerMap(at, to.Port()), todoToo
+		if owner := c.Owner(to.Addr()); owner != "" && c.knowsSockets(owner) && !c.listens(owner, to) {
+			f.Values["todo"] = todoAsk
+		}
+		if !at.Dst.Addr().IsLoopback() {
+			c.publish(f, at, m.variant, to)
+		}
 	}
 	f.Facts = append(f.Facts, c.dockerSays()...)
 	return f
@@ -161,11 +167,13 @@ func (c *Case) dockerSays() []Fact {
 	return facts
 }
 
-// publish are the commands that make a node send a packet on to an address, and
-// let it and its answer pass.
-func (c *Case) publish(at passage, v trace.Variant, to netip.AddrPort) Fix {
-	if owner := c.Owner(to.Addr()); owner != "" && !c.listens(owner, to) {
-		return Fix{} // the way would lead to a port where nobody is
+// publish gives a finding the commands that make a node send a packet on to an
+// address, and let it and its answer pass. It gives none that would break what
+// keeps Docker's networks apart, and says so: whoever wants that has to say it.
+func (c *Case) publish(f *Finding, at passage, v trace.Variant, to netip.AddrPort) {
+	owner := c.Owner(to.Addr())
+	if owner != "" && !c.listens(owner, to) {
+		return // the way would lead to a port where nobody is
 	}
 	o := c.opener(at.Node, v)
 	o.put(exception{table: trace.NAT, chain: at.Hook.String(), at: 1, spec: at.spec(), target: []string{string(trace.DNAT), "--to-destination", to.String()}})
@@ -184,5 +192,15 @@ func (c *Case) publish(at passage, v trace.Variant, to netip.AddrPort) Fix {
 			o.pass(trace.Filter, back)
 		}
 	}
-	return Fix{Node: at.Node, Commands: o.commands}
+	if o.apart == nil {
+		f.Fix = Fix{Node: at.Node, Commands: o.commands}
+		return
+	}
+	maps.Copy(f.Values, Values{"todo": todoJoin, "container": cmp.Or(owner, bare(to.Addr())), "inside": at.header.Proto.String() + " " + to.String(), "map": dockerMap(at, to.Port())})
+	if !c.isBridge(at.Node, at.In) {
+		f.Values["todo"] = todoSecond
+	}
+	fact := ruleFact(*o.apart)
+	fact.Kind, fact.Values["to"], fact.Values["in"] = KeptApart, to.String(), at.In
+	f.Values["in"], f.Facts = at.In, append(f.Facts, fact)
 }

@@ -122,7 +122,11 @@ func findNotrack(c *Case) *Finding {
 	for _, w := range []*trace.Walk{c.Request, c.Reply} {
 		for _, s := range c.untracking(w, "") {
 			if c.needsTracking(w, s) {
-				return &Finding{Culprit: culpritOf(s), Fix: c.tracked(w, s), Values: Values{"sender": bare(s.Src.Addr()), "to": s.Dst.String()}}
+				sender := s.Src
+				if c.IsReply(w) {
+					sender = s.Dst
+				}
+				return &Finding{Culprit: culpritOf(s), Fix: c.tracked(w, s), Values: Values{"sender": bare(sender.Addr())}}
 			}
 		}
 	}
@@ -265,10 +269,15 @@ func findHairpin(c *Case) *Finding {
 	e := exception{table: trace.NAT, chain: trace.Postrouting.String(), at: 1, spec: p.spec(), target: []string{string(trace.Masquerade)}}
 	v := c.natVariant(t.Node)
 	return &Finding{
-		Culprit: Culprit{Kind: Chain, Node: t.Node, Variant: v.String(), Table: trace.NAT, Chain: e.chain, Text: e.chain},
+		Culprit: Culprit{Kind: Chain, Node: t.Node, Variant: v.String(), Table: trace.NAT, Chain: e.chain, Text: unmaskedText(p.Src.Addr(), p.Dst)},
 		Fix:     Fix{Node: t.Node, Commands: []string{e.command(c.Iptables(t.Node, v))}},
-		Values:  Values{"sender": bare(first.Src.Addr()), "to": last.Dst.String()},
+		Values:  Values{"sender": bare(first.Src.Addr()), "to": endpoint(last.Dst)},
 	}
+}
+
+// unmaskedText is what a POSTROUTING chain lacks that should replace a source.
+func unmaskedText(src netip.Addr, dst netip.AddrPort) string {
+	return "no MASQUERADE or SNAT from " + bare(src) + " to " + endpoint(dst)
 }
 
 // straightBack says whether the answer came back from another address than was

@@ -82,7 +82,7 @@ func findPolicyRoute(c *Case) *Finding {
 	}
 	f.Fix = Fix{Node: d.node, Commands: []string{command}}
 	if d.Route != nil {
-		f.Facts = append(f.Facts, c.stateOf(d.node, d.Route.String()))
+		f.Facts = append(f.Facts, d.way())
 	}
 	return f
 }
@@ -111,7 +111,7 @@ func findWrongRoute(c *Case) *Finding {
 func (c *Case) rerouted(d decision, better *host.Route) *Finding {
 	f := c.routing(d, Culprit{Kind: Route, Node: d.node, Text: d.Route.String()})
 	f.Values["better"], f.Values["dev"], f.Values["otherdev"] = better.String(), d.Route.Hops()[0].Interface, better.Hops()[0].Interface
-	f.Facts = append(f.Facts, c.stateOf(d.node, better.String()))
+	f.Facts = append(f.Facts, about(BetterWay, d.node, d.query.Dst, better.String()))
 	f.Fix = c.overWay(d, better.Hops()[0])
 	if d.Route.Destination.IsSingleIP() {
 		f.Fix = Fix{Node: d.node, Commands: []string{c.ip() + " route del " + d.Route.Key()}}

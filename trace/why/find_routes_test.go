@@ -112,7 +112,7 @@ func TestDuplicateAddress(t *testing.T) {
 		{
 			"of the sender", func(w world) { w.add("host dummy0 192.168.23.1/32") },
 			packet(fromClient, toHost, "client >eth0", "host ens33> = "+toC1),
-			"host has the address 192.168.23.1 of client, too", []string{"client: 192.168.23.1 dev eth0", "host: 192.168.23.1 dev dummy0"},
+			"host has the address 192.168.23.1 of client, too", []string{"client has the address 192.168.23.1 dev eth0", "host has the address 192.168.23.1 dev dummy0"},
 		},
 		{
 			"of the router that asks for the receiver", func(w world) {
@@ -121,7 +121,7 @@ func TestDuplicateAddress(t *testing.T) {
 				w.neighbor("host", "docker0", "172.17.0.2", "failed", "")
 			},
 			packet(fromClient, toHost, "client >eth0", "host ens33>docker0 = "+toC1),
-			"c1 has the address 172.17.0.1 of host, too", []string{"host: 172.17.0.1 dev docker0", "c1: 172.17.0.1 dev eth0"},
+			"c1 has the address 172.17.0.1 of host, too", []string{"host has the address 172.17.0.1 dev docker0", "c1 has the address 172.17.0.1 dev eth0"},
 		},
 		{
 			"of a sender that was not looked at", func(w world) {
@@ -129,7 +129,7 @@ func TestDuplicateAddress(t *testing.T) {
 				w.link("client", "eth0").Addresses = nil
 			},
 			packet(fromClient, toHost, "client >eth0", "host ens33> = "+toC1),
-			"host has the address 192.168.23.1 of client, too", []string{"client: 192.168.23.1", "host: 192.168.23.1 dev dummy0"},
+			"host has the address 192.168.23.1 of client, too", []string{"client has the address 192.168.23.1", "host has the address 192.168.23.1 dev dummy0"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestDuplicateAddress(t *testing.T) {
 			a := Explain(w.evidence(Silent, c.walk))
 			var facts []string
 			for _, f := range a.Evidence {
-				if f.Kind == StateOf {
+				if f.Kind == HasAddress {
 					facts = append(facts, f.Text("en"))
 				}
 			}
@@ -179,7 +179,7 @@ func TestMartians(t *testing.T) {
 	w = docker()
 	e := w.evidence(Silent, packet("127.0.0.1:40000", "127.0.0.1:8080", "host >docker0 = "+toC1, "c1 eth0>"))
 	e.Question.From, e.Question.Target.Addr = "host", netip.MustParseAddrPort("127.0.0.1:8080")
-	a := expect(t, e, "martian-source", "host: -A POSTROUTING")
+	a := expect(t, e, "martian-source", "host: no MASQUERADE or SNAT from 127.0.0.1 to 172.17.0.2")
 	if want := []string{"iptables -t nat -I POSTROUTING 1 -s 127.0.0.1 -d 172.17.0.2 -j MASQUERADE"}; !slices.Equal(a.Fix.Commands, want) {
 		t.Errorf("fix %q, want %q", a.Fix.Commands, want)
 	}

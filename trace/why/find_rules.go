@@ -13,13 +13,22 @@ import (
 // as the fix.
 func (c *Case) judgement(w *trace.Walk, end trace.Step) *Finding {
 	p := c.coming(w, end)
-	wider := fmt.Sprintf("%s -D %s %d", c.table(end), end.Chain, end.Rule)
-	if end.Policy {
-		wider = fmt.Sprintf("%s -P %s ACCEPT", c.table(end), end.Chain)
+	f := &Finding{Culprit: culpritOf(end), Fix: c.letThrough(w, end), Values: p.like()}
+	f.Values["wider"], f.Values["in"], f.Values["out"], f.Values["verdict"] = c.wider(end), end.In, end.Out, string(end.Verdict)
+	return f
+}
+
+// wider takes away what stopped a packet. A rule is deleted by what it says: its
+// number is another one's as soon as the exception stands in front of it.
+func (c *Case) wider(end trace.Step) string {
+	rest, ok := strings.CutPrefix(end.Text, "-A ")
+	switch {
+	case end.Policy:
+		return fmt.Sprintf("%s -P %s ACCEPT", c.table(end), end.Chain)
+	case !ok:
+		return fmt.Sprintf("%s -D %s %d", c.table(end), end.Chain, end.Rule)
 	}
-	return &Finding{Culprit: culpritOf(end), Fix: c.letThrough(w, end), Values: Values{
-		"sender": bare(p.Src.Addr()), "to": p.Dst.String(), "wider": wider, "in": end.In, "out": end.Out, "verdict": string(end.Verdict),
-	}}
+	return c.table(end) + " -D " + rest
 }
 
 // stoppedBy is Judged where a rule did it, which is what most finders ask for.

@@ -84,6 +84,15 @@ type decision struct {
 	back, own, question bool
 }
 
+// way is the route of a decision as evidence.
+func (d decision) way() Fact {
+	kind := WayTo
+	if d.back {
+		kind = WayBack
+	}
+	return about(kind, d.node, d.query.Dst, d.Route.String())
+}
+
 // decide asks for the way of a packet. The kernel's own choice of an interface
 // outweighs what was worked out.
 func (c *Case) decide(node string, q host.Query) decision {

@@ -2,6 +2,7 @@ package why
 
 import (
 	"strconv"
+	"strings"
 
 	"packetwalk/trace"
 )
@@ -69,4 +70,19 @@ func (p passage) spec() []string {
 		spec = append(spec, "-m", "conntrack", "--ctstate", "ESTABLISHED")
 	}
 	return spec
+}
+
+// like are the values that tell in words what a rule of spec is for.
+func (p passage) like() Values {
+	v := Values{"sender": bare(p.Src.Addr()), "to": endpoint(p.Dst), "transport": strings.ToUpper(p.header.Proto.String()), "let": letRequest}
+	ping := !p.header.HasPorts()
+	switch {
+	case p.back && ping:
+		v["let"] = letPong
+	case p.back:
+		v["sender"], v["to"], v["let"] = endpoint(p.Src), bare(p.Dst.Addr()), letAnswer
+	case ping:
+		v["let"] = letPing
+	}
+	return v
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"packetwalk/trace"
 )
@@ -17,6 +18,8 @@ type Wanted struct {
 	Host string
 	Port uint16 // 0 with ICMP
 	HTTP bool
+	// Path is what is asked for with HTTP; see Target.
+	Path string
 }
 
 // TargetError says what is wrong with a target.
@@ -33,11 +36,13 @@ var protocols = map[string]trace.Proto{"tcp": trace.TCP, "udp": trace.UDP, "icmp
 // the whole ("udp/192.0.2.1:53"), in front of the port ("192.0.2.1:udp/53") or
 // behind it ("192.0.2.1:53/udp"); a protocol and a port alone ("udp/53", "80")
 // for the machine itself; "icmp/HOST" or "icmp" for a ping; or an http URL,
-// which asks for a page. The error is a *TargetError.
+// which asks for a page, its path and query included. An https URL stands for TCP to its port, 443 where it
+// has none: no page is asked for. Words for protocols are taken in any case. The
+// error is a *TargetError.
 func ParseTarget(text string) (Wanted, error) {
 	p := targetParser{text: text, want: Wanted{Proto: trace.TCP}}
-	if strings.HasPrefix(text, "http://") {
-		return p.url()
+	if scheme, _, ok := strings.Cut(text, "://"); ok {
+		return p.url(strings.ToLower(scheme))
 	}
 	rest := p.protocolInFront(text)
 	host, port, err := p.split(rest)
@@ -60,12 +65,25 @@ func (p *targetParser) fault(format string, args ...any) error {
 	return &TargetError{p.text, fmt.Sprintf(format, args...)}
 }
 
-func (p *targetParser) url() (Wanted, error) {
+// schemes are those of URLs, with their ports (RFC 9110, section 4.2).
+var schemes = map[string]uint16{"http": 80, "https": 443}
+
+func (p *targetParser) url(scheme string) (Wanted, error) {
+	port, ok := schemes[scheme]
+	if !ok {
+		return Wanted{}, p.fault("%q is no scheme of a URL that can be asked", scheme)
+	}
 	u, err := url.Parse(p.text)
 	if err != nil {
 		return Wanted{}, p.fault("it is no URL")
 	}
-	p.want.HTTP, p.want.Host, p.want.Port = true, u.Hostname(), 80
+	p.want.HTTP, p.want.Host, p.want.Port = scheme == "http", u.Hostname(), port
+	if p.want.HTTP && u.RequestURI() != "/" {
+		p.want.Path = u.RequestURI()
+	}
+	if strings.ContainsFunc(p.want.Path, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		return Wanted{}, p.fault("white space and control characters in a path have to be escaped, as %%20")
+	}
 	if text := u.Port(); text != "" {
 		if err := p.port(text); err != nil {
 			return Wanted{}, err
@@ -77,12 +95,17 @@ func (p *targetParser) url() (Wanted, error) {
 // protocolInFront takes "udp/" off, and "icmp" alone.
 func (p *targetParser) protocolInFront(text string) string {
 	word, rest, slash := strings.Cut(text, "/")
-	proto, ok := protocols[word]
+	proto, ok := protocolOf(word)
 	if !ok || !slash && proto != trace.ICMP {
 		return text
 	}
 	p.want.Proto = proto
 	return rest
+}
+
+func protocolOf(word string) (trace.Proto, bool) {
+	proto, ok := protocols[strings.ToLower(word)]
+	return proto, ok
 }
 
 // split parts host and port. Digits alone are a port, of this machine.
@@ -113,11 +136,11 @@ func (p *targetParser) split(text string) (host, port string, err error) {
 // protocolAround takes a protocol off a port: "udp/53", "53/udp", "icmp".
 func (p *targetParser) protocolAround(port string) string {
 	front, back, slash := strings.Cut(port, "/")
-	if proto, ok := protocols[front]; ok && (slash || proto == trace.ICMP) {
+	if proto, ok := protocolOf(front); ok && (slash || proto == trace.ICMP) {
 		p.want.Proto = proto
 		return back
 	}
-	if proto, ok := protocols[back]; ok && slash {
+	if proto, ok := protocolOf(back); ok && slash {
 		p.want.Proto = proto
 		return front
 	}
@@ -131,7 +154,7 @@ func (p *targetParser) port(text string) error {
 	n, err := strconv.ParseUint(text, 10, 64)
 	switch {
 	case err != nil && !isDigits(text):
-		return p.fault("%q is no port", text)
+		return p.fault("%q is no port number", text)
 	case err != nil || n < 1 || n > 65535:
 		return p.fault("port %s is out of range: there are 1 to 65535", text)
 	}
@@ -156,7 +179,11 @@ func (p *targetParser) check() error {
 	case strings.ContainsAny(w.Host, "/ \t\n\\"):
 		return p.fault("%q is no address and no name", w.Host)
 	}
-	if addr, err := netip.ParseAddr(w.Host); err == nil && (addr.IsMulticast() || addr.IsUnspecified()) {
+	addr, err := netip.ParseAddr(w.Host)
+	switch {
+	case err != nil && w.Host != "" && strings.Trim(w.Host, "0123456789.") == "":
+		return p.fault("%s is no IPv4 address", w.Host)
+	case err == nil && (addr.IsMulticast() || addr.IsUnspecified()):
 		return p.fault("%s is the address of no single machine", w.Host)
 	}
 	return nil
@@ -170,7 +197,7 @@ func (t Target) Is(a netip.AddrPort) bool {
 
 // At is the target at an address.
 func (w Wanted) At(a netip.Addr) Target {
-	t := Target{Proto: w.Proto, Addr: netip.AddrPortFrom(a.Unmap(), w.Port), HTTP: w.HTTP}
+	t := Target{Proto: w.Proto, Addr: netip.AddrPortFrom(a.Unmap(), w.Port), HTTP: w.HTTP, Path: w.Path}
 	if t.Proto == trace.ICMP && t.Addr.Addr().Is6() {
 		t.Proto = trace.ICMPv6
 	}

@@ -21,6 +21,9 @@ type Target struct {
 	Addr netip.AddrPort
 	// HTTP asks for a page over TCP, so that data flows as well.
 	HTTP bool
+	// Path is what is asked for with HTTP, with its query: it begins with a slash.
+	// Empty stands for /.
+	Path string
 	// Name is what the user called the address; empty where that was the address.
 	Name string
 }
@@ -62,11 +65,18 @@ type Attempt struct {
 	Err string
 	// Local is the sender's own address; invalid where nothing was sent.
 	Local netip.AddrPort
+	// Status is the code that an HTTP server answered with (RFC 9110, section 15),
+	// and Body how many bytes the page has, up to MostBody; both are 0 where no page
+	// came.
+	Status, Body int
 	// Walks are those of the request's connection in both directions, and of the
 	// errors that answer it, in the order in which they began. Empty where
 	// nothing was sent, or nothing seen.
 	Walks []trace.Walk
 }
+
+// MostBody is how many bytes of a page are read at most.
+const MostBody = 1 << 20
 
 // Variants are the rulesets of a node, by the implementation of iptables that
 // holds them, for the address family in question, without probes.
@@ -145,7 +155,8 @@ type Culprit struct {
 	Handle uint64 `json:"handle,omitempty"`
 	// Text is the thing in its own tool's words: the rule as iptables-save has it,
 	// "blackhole 172.17.0.0/16" as ip-route(8), "net.ipv4.ip_forward = 0" as
-	// sysctl(8), "tcp 127.0.0.1:80" for a socket, "eth0" for a link.
+	// sysctl(8), "tcp 127.0.0.1:80" for a socket, "eth0" for a link. Of a chain of iptables it is
+	// what is missing there: "no rule for tcp port 81".
 	Text string `json:"text"`
 }
 

@@ -72,6 +72,11 @@ func single(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String
 // bare is an address without its zone, as the tools take it.
 func bare(a netip.Addr) string { return a.WithZone("").String() }
 
+// endpoint is an address with its port, where it has one, as people write it.
+func endpoint(a netip.AddrPort) string {
+	return trace.Address(netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()))
+}
+
 func itoa(n int) string { return strconv.Itoa(n) }
 
 func joinPorts(ports []uint16) string {
@@ -85,6 +90,11 @@ func joinPorts(ports []uint16) string {
 // stateOf is what was read of a node, as evidence.
 func (c *Case) stateOf(node, text string) Fact {
 	return Fact{Kind: StateOf, Step: -1, Values: Values{"node": node, "text": text}}
+}
+
+// about is the fact of a kind that a node has something for an address.
+func about(kind FactKind, node string, to netip.Addr, text string) Fact {
+	return Fact{Kind: kind, Step: -1, Values: Values{"node": node, "to": bare(to), "text": text}}
 }
 
 // ruleFact is a rule as evidence.

@@ -59,6 +59,9 @@ func (q *Inquiry) attempt(ctx context.Context, from Place, question why.Question
 	q.book.Sync()
 	a := why.Attempt{Local: r.Local, Walks: belonging(q.book.Since(first), question)}
 	a.Result, a.Err = outcome(question.Target, r, err)
+	if a.Result == why.Answered {
+		a.Status, a.Body = pageOf(question.Target, r)
+	}
 	if !a.Local.IsValid() && len(a.Walks) > 0 {
 		a.Local = a.Walks[0].Packet.Src
 	}
@@ -97,7 +100,7 @@ func client(q why.Question) lab.Client {
 	c := lab.Client{Node: q.From, To: q.Target.Addr, Source: q.Source, From: q.Port, Protocol: lab.Ping}
 	switch {
 	case q.Target.HTTP:
-		c.Protocol = lab.HTTP
+		c.Protocol, c.Path = lab.HTTP, q.Target.Path
 	case q.Target.Proto == trace.TCP:
 		c.Protocol = lab.TCPEcho
 	case q.Target.Proto == trace.UDP:
@@ -116,6 +119,14 @@ func unasked(q why.Question, err error) error {
 		return nil
 	}
 	return fmt.Errorf("asking from port %d of %s, which another socket there has (choose another port, or leave it to the kernel): %w", q.Port, q.From, err)
+}
+
+// pageOf is the page that came, where one was asked for.
+func pageOf(t why.Target, r lab.Response) (status, body int) {
+	if !t.HTTP {
+		return 0, 0
+	}
+	return r.Status, min(len(r.Body), why.MostBody)
 }
 
 // outcome says what the request brought, and the errno by its name where there is one.

@@ -46,6 +46,21 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
+// The client asks for what the target says, and only of a page it is told what came.
+func TestPath(t *testing.T) {
+	page := why.Target{HTTP: true, Path: "/nosuchpage"}
+	if c := client(why.Question{Target: page}); c.Protocol != lab.HTTP || c.Path != "/nosuchpage" {
+		t.Errorf("the client is %+v", c)
+	}
+	r := lab.Response{Status: 404, Body: []byte("404 not found.\n")}
+	if status, body := pageOf(page, r); status != 404 || body != 15 {
+		t.Errorf("status %d, %d bytes", status, body)
+	}
+	if status, body := pageOf(why.Target{}, r); status != 0 || body != 0 {
+		t.Errorf("no page was asked for: status %d, %d bytes", status, body)
+	}
+}
+
 // A port that is taken is no answer about the target.
 func TestUnasked(t *testing.T) {
 	q := why.Question{From: "client", Port: 40000}
