@@ -54,7 +54,8 @@ func blocked() why.Answer {
 	return why.Answer{
 		Question: question(), Cause: "drop-rule",
 		Culprit: &why.Culprit{Kind: why.Rule, Node: "host", Variant: w.Steps[w.End].Variant.String(), Table: trace.Filter, Chain: "DOCKER-USER", Rule: 1, Text: "-A DOCKER-USER " + userRule},
-		Values:  why.Values{"target": "192.168.23.149:80", "node": "host", "table": "filter", "chain": "DOCKER-USER", "rule": "1"},
+		Values: why.Values{"target": "192.168.23.149:80", "node": "host", "table": "filter", "chain": "DOCKER-USER", "rule": "1",
+			"let": "request", "transport": "TCP", "sender": "192.168.23.1", "to": "172.17.0.2:80", "wider": "iptables -D DOCKER-USER " + userRule},
 		Evidence: []why.Fact{
 			rewritten(w),
 			fact(why.RequestEnded, w, w.End, "outcome", "dropped", "node", "host", "place", "filter/DOCKER-USER", "rule", "1"),

@@ -53,7 +53,7 @@ func newWhy() *cobra.Command {
 		Short: "Say why a target can not be reached, and what mends it",
 		Long: "Sends a request to the target, follows its packets, and says what became of them: the one thing to blame, the evidence, " +
 			"and the command that mends it. It ends with 0 if the target is reached, with 1 if it is not, and with 2 if the question was wrong.\n\n" +
-			"A target is HOST:PORT over TCP; udp/HOST:PORT, icmp/HOST, or http://HOST:PORT/ to ask for a page, so that data flows too. " +
+			"A target is HOST:PORT over TCP; udp/HOST:PORT, icmp/HOST, or http://HOST:PORT/PATH to ask for a page, so that data flows too (of https://HOST/ the connection is made, no page is asked for). " +
 			"HOST is an address, the name of a node or container, or a name that the system resolves; without one it is the host itself.\n\n" +
 			"Where a lab is running, the question is about that lab, and --from names a node of it (as root with --lab, or if the lab has a node of that name). On a host, as root, --from says where the request comes from: " +
 			"local (the host itself), container NAME, outside (a temporary client behind a veth pair), or anyone, as without it: then the next real request is waited for. " +
