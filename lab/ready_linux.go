@@ -13,6 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const (
+	// changesKept is how many changes a subscription takes in while nobody waits for
+	// them yet: a lab's links make some ten each.
+	changesKept = 4096
+	// changesBuffer is the room for those that are not read yet, in bytes; the kernel
+	// gives net.core.rmem_max at the most (socket(7)).
+	changesBuffer = 4 << 20
+)
+
 // linkWatch is a subscription to what happens to the links of one node.
 type linkWatch struct {
 	updates chan netlink.LinkUpdate
@@ -22,8 +31,8 @@ type linkWatch struct {
 
 // watchLinks subscribes in the network namespace of the calling thread.
 func watchLinks() (*linkWatch, error) {
-	w := &linkWatch{updates: make(chan netlink.LinkUpdate, 64), done: make(chan struct{})}
-	options := netlink.LinkSubscribeOptions{ErrorCallback: func(error) {}} // the channel's end tells it
+	w := &linkWatch{updates: make(chan netlink.LinkUpdate, changesKept), done: make(chan struct{})}
+	options := netlink.LinkSubscribeOptions{ReceiveBufferSize: changesBuffer, ErrorCallback: func(error) {}} // the channel's end tells it
 	if err := netlink.LinkSubscribeWithOptions(w.updates, w.done, options); err != nil {
 		return nil, err
 	}
@@ -77,7 +86,7 @@ type localWatch struct {
 // added; nil if there are none.
 func (n *Namespace) watchLocal(interfaces []Interface) (*localWatch, error) {
 	w := &localWatch{
-		updates: make(chan netlink.RouteUpdate, 64), done: make(chan struct{}), waiting: map[netip.Addr]bool{},
+		updates: make(chan netlink.RouteUpdate, changesKept), done: make(chan struct{}), waiting: map[netip.Addr]bool{},
 	}
 	for _, i := range interfaces {
 		for _, a := range i.Addresses {
@@ -90,7 +99,7 @@ func (n *Namespace) watchLocal(interfaces []Interface) (*localWatch, error) {
 		return nil, nil
 	}
 	err := n.Do(func() error {
-		options := netlink.RouteSubscribeOptions{ErrorCallback: func(error) {}} // the channel's end tells it
+		options := netlink.RouteSubscribeOptions{ReceiveBufferSize: changesBuffer, ErrorCallback: func(error) {}} // the channel's end tells it
 		return netlink.RouteSubscribeWithOptions(w.updates, w.done, options)
 	})
 	if err != nil {
