@@ -197,7 +197,7 @@ func (m *model) turnPhase(from, to play.Phase) {
 		m.show(mark{part: partAsk})
 	case l.watching():
 		l.up = false
-	case to == play.Watching:
+	case to == play.Watching, from == play.Asking && to == play.Finished: // nothing was sent
 		m.show(mark{part: partResult})
 	case to == play.Working || to == play.Finished && l.step().Goal != nil:
 		m.show(mark{part: partGoal})
