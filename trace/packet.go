@@ -15,6 +15,15 @@ const (
 	IPv6 Family = 6
 )
 
+// FamilyOf is the family of an address. IPv6 addresses that stand for IPv4 ones
+// (RFC 4291, section 2.5.5.2) are of IPv6.
+func FamilyOf(a netip.Addr) Family {
+	if a.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
 func (f Family) String() string { return "ipv" + strconv.Itoa(int(f)) }
 
 // Proto is an IP protocol number, from the IANA registry of that name.

@@ -98,7 +98,7 @@ func (s *labScene) ask(ctx context.Context) (tui.Asked, error) {
 		return tui.Asked{}, err
 	}
 	scene := s.Scene
-	scene.Family = familyOf(addr)
+	scene.Family = trace.FamilyOf(addr)
 	question := why.Question{Target: s.flags.wanted.At(addr), From: s.flags.from, Source: s.source, Port: s.flags.port}
 	e, err := inScene(ctx, scene, func(q *inquire.Inquiry) (why.Evidence, error) { return q.Ask(ctx, question) })
 	if err != nil {
@@ -143,13 +143,6 @@ func names(places []inquire.Place) []string {
 		all = append(all, p.Name)
 	}
 	return all
-}
-
-func familyOf(a netip.Addr) trace.Family {
-	if a.Is4() {
-		return trace.IPv4
-	}
-	return trace.IPv6
 }
 
 func (s *labScene) resolve(hosts map[string]host.State) (netip.Addr, error) {

@@ -75,7 +75,7 @@ func requestOf(mail rebuild.Mail, flags whyFlags) (rebuild.Request, error) {
 	if err != nil {
 		return rebuild.Request{}, &rebuild.RequestError{Problem: fmt.Sprintf("--from %q: with --ruleset it has to be the sender's address", flags.from)}
 	}
-	to, err := ownOrNamed(mail, flags.wanted.Host, familyOf(from))
+	to, err := ownOrNamed(mail, flags.wanted.Host, trace.FamilyOf(from))
 	return rebuild.Request{From: from, Target: flags.wanted.At(to)}, err
 }
 

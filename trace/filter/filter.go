@@ -104,17 +104,10 @@ func (f Filter) impliedFamily() trace.Family {
 	}
 	for _, t := range f.terms {
 		if t.port == 0 {
-			return familyOf(t.prefix.Addr())
+			return trace.FamilyOf(t.prefix.Addr())
 		}
 	}
 	return 0
-}
-
-func familyOf(a netip.Addr) trace.Family {
-	if a.Is4() {
-		return trace.IPv4
-	}
-	return trace.IPv6
 }
 
 // Families lists the address families in which a packet can match.

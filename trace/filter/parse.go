@@ -282,7 +282,7 @@ func (p *parser) network(start int, t term) error {
 
 // address takes a host or a network, which settles the family.
 func (p *parser) address(start int, t term) error {
-	family := familyOf(t.prefix.Addr())
+	family := trace.FamilyOf(t.prefix.Addr())
 	if p.filter.family != 0 && p.filter.family != family {
 		return p.fault(start, "", fmt.Sprintf("%s is %s, but the filter is for %s already", t, family, p.filter.family))
 	}

@@ -59,12 +59,7 @@ func (s State) Way(q Query) Way {
 	return Way{Err: "ENETUNREACH"}
 }
 
-func (q Query) family() trace.Family {
-	if q.Dst.Unmap().Is4() {
-		return trace.IPv4
-	}
-	return trace.IPv6
-}
+func (q Query) family() trace.Family { return trace.FamilyOf(q.Dst.Unmap()) }
 
 // choices are the rules of a family, in their order.
 func (s State) choices(f trace.Family) []Choice {

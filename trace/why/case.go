@@ -125,12 +125,7 @@ func translated(w *trace.Walk) (trace.Step, bool) {
 func (c *Case) asked() netip.AddrPort { return c.Question.Target.Addr }
 
 // Family is that of the question.
-func (c *Case) Family() trace.Family {
-	if c.asked().Addr().Is4() {
-		return trace.IPv4
-	}
-	return trace.IPv6
-}
+func (c *Case) Family() trace.Family { return trace.FamilyOf(c.asked().Addr()) }
 
 // Sockets are those of a node that take the protocol in question in.
 func (c *Case) Sockets(node string) []host.Socket {

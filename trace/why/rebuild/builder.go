@@ -110,7 +110,7 @@ func (b *builder) way(a netip.Addr) (l *link, via netip.Addr, bits int) {
 	metric := 0
 	for _, table := range []bool{true, false} { // the main table, then any other
 		for _, r := range b.routes {
-			if (r.Table == host.TableMain) != table || r.Table == host.TableLocal || r.Type != host.Unicast || r.Family != familyOf(a) || !r.Destination.Contains(a) {
+			if (r.Table == host.TableMain) != table || r.Table == host.TableLocal || r.Type != host.Unicast || r.Family != trace.FamilyOf(a) || !r.Destination.Contains(a) {
 				continue
 			}
 			out := b.wayOut(r)
@@ -126,7 +126,7 @@ func (b *builder) way(a netip.Addr) (l *link, via netip.Addr, bits int) {
 			break
 		}
 	}
-	if via.IsValid() && familyOf(via) != familyOf(a) {
+	if via.IsValid() && trace.FamilyOf(via) != trace.FamilyOf(a) {
 		via = netip.Addr{} // a gateway of the other family: as if it were here
 	}
 	return l, via, bits
@@ -166,7 +166,7 @@ func (b *builder) arrival(from netip.Addr) (*link, netip.Addr, error) {
 		b.notes.add(WayBackDiffers, "interface", home.Name, "other", l.Name)
 	}
 	for _, r := range b.routes {
-		if r.Via.IsValid() && familyOf(r.Via) == b.request.family() && b.wayOut(r) == home {
+		if r.Via.IsValid() && trace.FamilyOf(r.Via) == b.request.family() && b.wayOut(r) == home {
 			return home, r.Via, nil
 		}
 	}
@@ -192,7 +192,7 @@ func (b *builder) gateway(l *link) (*link, netip.Addr, error) {
 		return nil, netip.Addr{}, &RequestError{fmt.Sprintf("the host has no interface by which %s could reach it", b.request.From)}
 	}
 	for _, p := range l.Addresses {
-		if familyOf(p.Addr()) != b.request.family() {
+		if trace.FamilyOf(p.Addr()) != b.request.family() {
 			continue
 		}
 		if via := b.freeIn(p.Masked()); via.IsValid() {
@@ -212,7 +212,7 @@ func (b *builder) addDefault(l *link, via netip.Addr) {
 		zero = netip.IPv6Unspecified()
 	}
 	b.routes = append(b.routes, &route{Route: host.Route{
-		Family: familyOf(via), Table: host.TableMain, Type: host.Unicast, Destination: netip.PrefixFrom(zero, 0), Via: via, Interface: l.Name,
+		Family: trace.FamilyOf(via), Table: host.TableMain, Type: host.Unicast, Destination: netip.PrefixFrom(zero, 0), Via: via, Interface: l.Name,
 	}})
 }
 

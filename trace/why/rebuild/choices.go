@@ -49,7 +49,7 @@ func (p *routeParser) choice(line int, words []string) error {
 	}
 	for _, n := range []netip.Prefix{c.Source, c.Destination} {
 		if n.IsValid() {
-			c.Family = familyOf(n.Addr())
+			c.Family = trace.FamilyOf(n.Addr())
 		}
 	}
 	p.choices = append(p.choices, c)

@@ -93,7 +93,7 @@ func (b *builder) join(n *neighbor, to lab.End) {
 			Command{Node: n.name, Line: fmt.Sprintf("%s route add default via %s dev eth0 onlink", ip, own)})
 	}
 	if len(n.behind) > 0 {
-		node.Sysctls = forwarding(familyOf(n.addr))
+		node.Sysctls = forwarding(trace.FamilyOf(n.addr))
 	}
 	b.topology.Nodes = append(b.topology.Nodes, node)
 	b.topology.Links = append(b.topology.Links, lab.Link{Ends: [2]lab.End{end, to}})
@@ -107,7 +107,7 @@ func (b *builder) join(n *neighbor, to lab.End) {
 func (b *builder) networkAt(n *neighbor) (bits int, own netip.Addr) {
 	bits = n.addr.BitLen()
 	for _, p := range n.link.Addresses {
-		if familyOf(p.Addr()) != familyOf(n.addr) {
+		if trace.FamilyOf(p.Addr()) != trace.FamilyOf(n.addr) {
 			continue
 		}
 		if p.Contains(n.addr) && p.Bits() < p.Addr().BitLen() {

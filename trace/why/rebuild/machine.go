@@ -167,7 +167,7 @@ func (m *machine) inferBridges(listed bool) {
 		case l.Kind == "" && !listed:
 			l.Kind = "bridge"
 		}
-		if slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return familyOf(p.Addr()) == m.request.family() }) || listed {
+		if slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return trace.FamilyOf(p.Addr()) == m.request.family() }) || listed {
 			continue
 		}
 		for _, n := range m.networksBehind(name) {
@@ -267,7 +267,7 @@ func (m *machine) findOutside() {
 		return
 	}
 	for _, l := range m.links {
-		has := slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return familyOf(p.Addr()) == m.request.family() })
+		has := slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return trace.FamilyOf(p.Addr()) == m.request.family() })
 		if has && l.Kind != "bridge" && l.Kind != "loopback" && (m.outside == nil || l.Up && !m.outside.Up) {
 			m.outside = l
 		}
@@ -352,7 +352,7 @@ func (m *machine) inside(a netip.Addr) string {
 // isService says whether an address is one that nobody has, and that Kubernetes
 // has packets taken away from (a cluster IP).
 func (m *machine) isService(a netip.Addr) bool {
-	return slices.ContainsFunc(m.rules.of(familyOf(a)), func(r rule) bool {
+	return slices.ContainsFunc(m.rules.of(trace.FamilyOf(a)), func(r rule) bool {
 		c := r.condition()
 		return strings.HasPrefix(r.Target, "KUBE-SVC-") && c.dst.IsSingleIP() && !c.notDst && c.dst.Addr() == a
 	})
@@ -361,7 +361,7 @@ func (m *machine) isService(a netip.Addr) bool {
 // inferAddress gives the outside an address where none is known and somebody
 // outside asks: one in the sender's own network.
 func (m *machine) inferAddress() error {
-	has := slices.ContainsFunc(m.outside.Addresses, func(p netip.Prefix) bool { return familyOf(p.Addr()) == m.request.family() })
+	has := slices.ContainsFunc(m.outside.Addresses, func(p netip.Prefix) bool { return trace.FamilyOf(p.Addr()) == m.request.family() })
 	from := m.request.From
 	if has || m.owns(from) || m.inside(from) != "" {
 		return nil

@@ -23,7 +23,7 @@ func (m Mail) Own(family trace.Family) (netip.Addr, error) {
 		for _, p := range l.Addresses {
 			a := p.Addr()
 			switch {
-			case familyOf(a) != family || l.Kind == "loopback" || a.IsLoopback() || a.IsLinkLocalUnicast():
+			case trace.FamilyOf(a) != family || l.Kind == "loopback" || a.IsLoopback() || a.IsLinkLocalUnicast():
 			case l.Kind == "bridge":
 				bridges = append(bridges, a)
 			default:

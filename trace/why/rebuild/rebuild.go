@@ -126,11 +126,4 @@ func (r Request) check() error {
 func (r Request) hasPort() bool { return r.Target.Proto == trace.TCP || r.Target.Proto == trace.UDP }
 
 // family is the IP version of the request.
-func (r Request) family() trace.Family { return familyOf(r.From) }
-
-func familyOf(a netip.Addr) trace.Family {
-	if a.Is4() {
-		return trace.IPv4
-	}
-	return trace.IPv6
-}
+func (r Request) family() trace.Family { return trace.FamilyOf(r.From) }

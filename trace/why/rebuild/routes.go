@@ -126,7 +126,7 @@ func (p *routeParser) add(r *route) {
 	r.Family = trace.IPv4
 	for _, a := range []netip.Addr{r.Destination.Addr(), r.Via, r.Source} {
 		if a.IsValid() {
-			r.Family, r.familyKnown = familyOf(a), true
+			r.Family, r.familyKnown = trace.FamilyOf(a), true
 			break
 		}
 	}

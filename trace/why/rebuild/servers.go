@@ -123,7 +123,7 @@ func (b *builder) ownAddresses() string {
 	var all []string
 	for _, l := range b.links {
 		for _, p := range l.Addresses {
-			if familyOf(p.Addr()) == b.request.family() {
+			if trace.FamilyOf(p.Addr()) == b.request.family() {
 				all = append(all, fmt.Sprintf("%s (%s)", p.Addr(), l.Name))
 			}
 		}

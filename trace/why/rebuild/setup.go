@@ -60,7 +60,7 @@ func (b *builder) setRoutes() {
 	for _, l := range b.links {
 		for _, near := range l.Addresses {
 			if far, ok := l.peers[near]; ok && l.Up {
-				b.command(&route{}, "%s route add %s dev %s src %s", ipCommand(familyOf(far.Addr())), far, l.Name, near.Addr())
+				b.command(&route{}, "%s route add %s dev %s src %s", ipCommand(trace.FamilyOf(far.Addr())), far, l.Name, near.Addr())
 			}
 		}
 	}
@@ -172,7 +172,7 @@ func (b *builder) isPlain(r *route) bool {
 		return !twice && (r.Scope == "" || r.Scope == "link")
 	}
 	l := b.wayOut(r)
-	return familyOf(r.Via) == r.Family && slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Contains(r.Via) })
+	return trace.FamilyOf(r.Via) == r.Family && slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Contains(r.Via) })
 }
 
 // plain is the route in a topology's terms.
@@ -209,7 +209,7 @@ func (r *route) hop(via netip.Addr, dev string) []string {
 	var words []string
 	switch {
 	case !via.IsValid():
-	case familyOf(via) != r.Family:
+	case trace.FamilyOf(via) != r.Family:
 		words = append(words, "via", "inet6", via.String())
 	default:
 		words = append(words, "via", via.String())
@@ -248,7 +248,7 @@ func (b *builder) removeMissing() {
 	}
 	for _, l := range b.links {
 		for _, p := range l.Addresses {
-			f := familyOf(p.Addr())
+			f := trace.FamilyOf(p.Addr())
 			_, toPeer := l.peers[p]
 			if f != b.request.family() || !l.Up || toPeer || l.Kind == "loopback" || p.IsSingleIP() {
 				continue

@@ -140,7 +140,7 @@ func (r rule) family() trace.Family {
 		next := r.Match[i+1]
 		if w == "-s" || w == "-d" {
 			if p, err := parsePrefix(next); err == nil {
-				return familyOf(p.Addr())
+				return trace.FamilyOf(p.Addr())
 			}
 		}
 	}
@@ -153,7 +153,7 @@ func (r rule) family() trace.Family {
 			return trace.IPv4
 		case r.Options[i-1] == "--to-destination" || r.Options[i-1] == "--to-source":
 			if to, ok := parseDestination(w); ok && to.first.IsValid() {
-				return familyOf(to.first)
+				return trace.FamilyOf(to.first)
 			}
 		}
 	}

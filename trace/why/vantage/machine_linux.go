@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"packetwalk/lab"
-	"packetwalk/trace"
 	"packetwalk/trace/docker"
 	"packetwalk/trace/nflog"
 	"packetwalk/trace/why"
@@ -156,12 +155,4 @@ func isPublished(p docker.Port, target why.Target) bool {
 	at, addr := p.Host.Addr(), target.Addr.Addr()
 	return p.Proto == target.Proto && p.Host.Port() == target.Addr.Port() &&
 		(at == addr || at.IsUnspecified() && at.Is4() == addr.Is4())
-}
-
-// family is the address family of a target.
-func family(target why.Target) trace.Family {
-	if target.Addr.Addr().Is4() {
-		return trace.IPv4
-	}
-	return trace.IPv6
 }

@@ -36,7 +36,7 @@ type Scene struct {
 
 // Scene prepares a question. Close has to be called, once nothing is traced any more.
 func (m *Machine) Scene(ctx context.Context, from Origin, target why.Target) (*Scene, error) {
-	s := &Scene{known: map[identity]string{}, Scene: inquire.Scene{Family: family(target), Careful: true, Published: m.Published()}}
+	s := &Scene{known: map[identity]string{}, Scene: inquire.Scene{Family: trace.FamilyOf(target.Addr.Addr()), Careful: true, Published: m.Published()}}
 	names := m.Names()
 	s.Name = func(a netip.Addr) string { return names[a] }
 	if err := s.fill(ctx, m, from, target); err != nil {
