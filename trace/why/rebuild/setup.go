@@ -195,29 +195,13 @@ func (b *builder) routeCommand(r *route) string {
 	} else {
 		words = append(words, "default")
 	}
-	words = append(words, r.hop(r.Via, r.Interface)...)
+	words = append(words, host.NextHop{Via: r.Via, Interface: r.Interface}.Words(r.Family)...)
 	words = append(words, r.attributes()...)
 	for _, n := range r.NextHop {
 		words = append(words, "nexthop")
-		words = append(words, r.hop(n.Via, n.Interface)...)
+		words = append(words, n.Words(r.Family)...)
 	}
 	return strings.Join(words, " ")
-}
-
-// hop are the words for a gateway and an interface of a route; either may be missing.
-func (r *route) hop(via netip.Addr, dev string) []string {
-	var words []string
-	switch {
-	case !via.IsValid():
-	case trace.FamilyOf(via) != r.Family:
-		words = append(words, "via", "inet6", via.String())
-	default:
-		words = append(words, "via", via.String())
-	}
-	if dev != "" {
-		words = append(words, "dev", dev)
-	}
-	return words
 }
 
 // attributes are the words for what a route has besides where it leads.
