@@ -29,14 +29,17 @@ func (t jsonTeller) Step(n int, s scenarios.Step) error {
 }
 
 func (t jsonTeller) Ran(r play.Ran) error {
-	return t.Encode(struct {
-		Type    string `json:"type"`
-		Node    string `json:"node"`
-		Command string `json:"command"`
-		By      string `json:"by"`
-		Output  string `json:"output"`
-		Exit    int    `json:"exit"`
-	}{"command", r.Node, r.Text, r.By.String(), r.Output, r.Exit})
+	return t.Encode(commandJSON{"command", r.Node, r.Text, r.By.String(), r.Output, r.Exit})
+}
+
+// commandJSON is a command that was run, by a scenario, its solution or a fix.
+type commandJSON struct {
+	Type    string `json:"type"`
+	Node    string `json:"node"`
+	Command string `json:"command"`
+	By      string `json:"by"`
+	Output  string `json:"output"`
+	Exit    int    `json:"exit"`
 }
 
 type choiceJSON struct {

@@ -15,12 +15,6 @@ import (
 	"packetwalk/trace/why"
 )
 
-// ranCommand is a command of a fix that was run.
-type ranCommand struct {
-	node, command, output string
-	exit                  int
-}
-
 // mend runs fixes, each after a yes, until the target is reached, and asks again
 // after each. Where nothing must be changed the commands that were printed are
 // all there is.
@@ -96,25 +90,18 @@ func (t *theater) runFix(ctx context.Context, f why.Fix) error {
 func (t *theater) carryOut(ctx context.Context, node, command string) (output string, exit int, err error) {
 	output, exit, err = t.run(ctx, node, command)
 	if err == nil {
-		t.ran = append(t.ran, ranCommand{node, command, output, exit})
+		t.ran = append(t.ran, commandJSON{"command", node, command, "fix", output, exit})
 	}
 	return output, exit, err
 }
 
 // printRan prints a command that was run.
-func (t *theater) printRan(r ranCommand) error {
-	if !t.flags.json {
-		_, err := fmt.Println(assets.Fill(assets.For(t.flags.lang).WhyFix.Ran, "node", r.node, "command", r.command))
-		return err
+func (t *theater) printRan(r commandJSON) error {
+	if t.flags.json {
+		return json.NewEncoder(os.Stdout).Encode(r)
 	}
-	return json.NewEncoder(os.Stdout).Encode(struct {
-		Type    string `json:"type"`
-		Node    string `json:"node"`
-		Command string `json:"command"`
-		By      string `json:"by"`
-		Output  string `json:"output"`
-		Exit    int    `json:"exit"`
-	}{"command", r.node, r.command, "fix", r.output, r.exit})
+	_, err := fmt.Println(assets.Fill(assets.For(t.flags.lang).WhyFix.Ran, "node", r.Node, "command", r.Command))
+	return err
 }
 
 // confirm asks for one of the words that are a yes. The end of the input is a no,

@@ -60,7 +60,7 @@ type theater struct {
 	// unasked says why nobody can be asked for a yes; empty where somebody can.
 	unasked string
 	// ran are the commands of fixes that were run, in their order.
-	ran []ranCommand
+	ran []commandJSON
 	// answers is where a yes is read from; nil before the first question.
 	answers *bufio.Reader
 }
