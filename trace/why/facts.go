@@ -1,14 +1,12 @@
 package why
 
 import (
-	"maps"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"packetwalk/assets"
 	"packetwalk/trace"
-	"packetwalk/trace/host"
 )
 
 // The kinds of fact.
@@ -192,37 +190,9 @@ func endOf(kind FactKind, w trace.Walk) Fact {
 // ofRule is a rule's number behind its chain.
 var ofRule = Words{En: " rule {rule}", Zh: " 规则 {rule}"}
 
-// outcomeWords put an outcome into words.
-var outcomeWords = map[trace.Outcome]Words{
-	trace.Delivered:  {En: "delivered", Zh: "送达"},
-	trace.Forwarded:  {En: "forwarded", Zh: "转发出去"},
-	trace.Dropped:    {En: "dropped", Zh: "被丢弃"},
-	trace.Rejected:   {En: "rejected", Zh: "被拒绝"},
-	trace.Lost:       {En: "lost", Zh: "丢失"},
-	trace.Unfinished: {En: "still on its way", Zh: "仍在途中"},
-}
-
-// partWords put a part of a host's state into words.
-var partWords = map[host.Part]Words{
-	host.Links:       {En: "the interfaces", Zh: "网络接口"},
-	host.Routes:      {En: "the routes", Zh: "路由"},
-	host.Choices:     {En: "the policy routing rules", Zh: "策略路由规则"},
-	host.Neighbors:   {En: "the neighbours", Zh: "邻居表"},
-	host.Sockets:     {En: "the sockets", Zh: "套接字"},
-	host.Sysctls:     {En: "the sysctls", Zh: "sysctl 设置"},
-	host.Connections: {En: "the tracked connections", Zh: "连接跟踪表"},
-	host.Native:      {En: "the native nft chains", Zh: "原生 nft 链"},
-}
-
 // Text is the fact as a sentence without a full stop.
 func (f Fact) Text(lang string) string {
-	v := maps.Clone(f.Values)
-	if w, ok := outcomeWords[trace.Outcome(v["outcome"])]; ok {
-		v["outcome"] = w.In(lang)
-	}
-	if w, ok := partWords[host.Part(v["part"])]; ok {
-		v["part"] = w.In(lang)
-	}
+	v := f.Values.in(lang)
 	if reason := v["reason"]; reason != "" {
 		v["meaning"] = meaning(reason, lang)
 	}

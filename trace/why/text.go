@@ -4,6 +4,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"packetwalk/trace"
+	"packetwalk/trace/host"
 )
 
 // Text is an answer's sentences in one language.
@@ -45,8 +48,26 @@ const (
 )
 
 // phrases are parts of sentences, by the value that stands for them. Their braces
-// are Values of the answer, too.
+// are Values of the answer or the fact, too.
 var phrases = map[string]map[string]Words{
+	"outcome": {
+		string(trace.Delivered):  {En: "delivered", Zh: "送达"},
+		string(trace.Forwarded):  {En: "forwarded", Zh: "转发出去"},
+		string(trace.Dropped):    {En: "dropped", Zh: "被丢弃"},
+		string(trace.Rejected):   {En: "rejected", Zh: "被拒绝"},
+		string(trace.Lost):       {En: "lost", Zh: "丢失"},
+		string(trace.Unfinished): {En: "still on its way", Zh: "仍在途中"},
+	},
+	"part": {
+		string(host.Links):       {En: "the interfaces", Zh: "网络接口"},
+		string(host.Routes):      {En: "the routes", Zh: "路由"},
+		string(host.Choices):     {En: "the policy routing rules", Zh: "策略路由规则"},
+		string(host.Neighbors):   {En: "the neighbours", Zh: "邻居表"},
+		string(host.Sockets):     {En: "the sockets", Zh: "套接字"},
+		string(host.Sysctls):     {En: "the sysctls", Zh: "sysctl 设置"},
+		string(host.Connections): {En: "the tracked connections", Zh: "连接跟踪表"},
+		string(host.Native):      {En: "the native nft chains", Zh: "原生 nft 链"},
+	},
 	"let": {
 		letRequest: {En: "{transport} from {sender} to {to} and its answers", Zh: "从 {sender} 到 {to} 的 {transport} 流量及其应答"},
 		letAnswer:  {En: "answers from {sender} to {to}", Zh: "从 {sender} 到 {to} 的应答"},
