@@ -20,9 +20,6 @@ import (
 // payload is what the clients of the echo services send.
 const payload = "packetwalk\n"
 
-// maxBody is as much of an HTTP answer as a client keeps.
-const maxBody = 1 << 20
-
 // Send runs a client of the topology and waits for its answer: until the end of
 // the context, and no longer than the client's own Wait. Where neither says how
 // long, that is DefaultTimeout.
@@ -180,7 +177,7 @@ func get(ctx context.Context, conn net.Conn, c Client) (status int, body []byte,
 		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	if body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody)); err == nil {
+	if body, err = io.ReadAll(io.LimitReader(resp.Body, MaxBody)); err == nil {
 		_ = conn.SetReadDeadline(time.Now().Add(goodbye))
 		_, _ = in.ReadByte() // the end, or more than was asked for
 	}

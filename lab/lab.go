@@ -42,7 +42,8 @@ func Variants() []string { return []string{"", "nft", "legacy"} }
 type Response struct {
 	// Status is the HTTP status code; 0 for the other protocols.
 	Status int
-	// Body is the answer's content: the HTTP body, or what an echo sent back.
+	// Body is the answer's content: the HTTP body, up to MaxBody, or what an echo
+	// sent back.
 	Body []byte
 	// Local and Remote are the two ends as the client saw them; the ports are
 	// 0 for a ping.
@@ -50,6 +51,9 @@ type Response struct {
 	// RTT is the time from the first packet to the end of the answer.
 	RTT time.Duration
 }
+
+// MaxBody is as much of an HTTP answer as a client keeps, in bytes.
+const MaxBody = 1 << 20
 
 // DefaultTimeout is how long a client waits where its context has no deadline.
 const DefaultTimeout = 5 * time.Second

@@ -164,7 +164,7 @@ func (c *Case) page() []Fact {
 	}
 	status := strings.TrimSpace(strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
 	bytes := strconv.Itoa(a.Body)
-	if a.Body >= MostBody {
+	if a.Cut {
 		bytes = "≥" + bytes
 	}
 	return []Fact{{Kind: PageCame, Step: -1, Values: Values{"status": status, "bytes": bytes}}}

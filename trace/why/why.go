@@ -66,17 +66,15 @@ type Attempt struct {
 	// Local is the sender's own address; invalid where nothing was sent.
 	Local netip.AddrPort
 	// Status is the code that an HTTP server answered with (RFC 9110, section 15),
-	// and Body how many bytes the page has, up to MostBody; both are 0 where no page
-	// came.
+	// and Body how many bytes of the page were read; both are 0 where no page came.
 	Status, Body int
+	// Cut says that the page may be longer.
+	Cut bool
 	// Walks are those of the request's connection in both directions, and of the
 	// errors that answer it, in the order in which they began. Empty where
 	// nothing was sent, or nothing seen.
 	Walks []trace.Walk
 }
-
-// MostBody is how many bytes of a page are read at most.
-const MostBody = 1 << 20
 
 // Variants are the rulesets of a node, by the implementation of iptables that
 // holds them, for the address family in question, without probes.

@@ -29,11 +29,7 @@ const (
 // attempt sends the request, and waits until its packets have come to their
 // ends. It notes when the request was over.
 func (q *Inquiry) attempt(ctx context.Context, from Place, question why.Question, first int, when *span) (why.Attempt, error) {
-	wait := q.scene.Wait
-	if wait == 0 {
-		wait = DefaultWait
-	}
-	sending, cancel := context.WithTimeout(ctx, wait)
+	sending, cancel := context.WithTimeout(ctx, q.scene.wait())
 	defer cancel()
 	giveUp, ended := context.WithCancelCause(sending)
 	defer ended(nil)
@@ -60,7 +56,7 @@ func (q *Inquiry) attempt(ctx context.Context, from Place, question why.Question
 	a := why.Attempt{Local: r.Local, Walks: belonging(q.book.Since(first), question)}
 	a.Result, a.Err = outcome(question.Target, r, err)
 	if a.Result == why.Answered {
-		a.Status, a.Body = pageOf(question.Target, r)
+		a.Status, a.Body, a.Cut = pageOf(question.Target, r)
 	}
 	if !a.Local.IsValid() && len(a.Walks) > 0 {
 		a.Local = a.Walks[0].Packet.Src
@@ -122,11 +118,11 @@ func unasked(q why.Question, err error) error {
 }
 
 // pageOf is the page that came, where one was asked for.
-func pageOf(t why.Target, r lab.Response) (status, body int) {
+func pageOf(t why.Target, r lab.Response) (status, body int, cut bool) {
 	if !t.HTTP {
-		return 0, 0
+		return 0, 0, false
 	}
-	return r.Status, min(len(r.Body), why.MostBody)
+	return r.Status, len(r.Body), len(r.Body) == lab.MaxBody
 }
 
 // outcome says what the request brought, and the errno by its name where there is one.

@@ -53,11 +53,15 @@ func TestPath(t *testing.T) {
 		t.Errorf("the client is %+v", c)
 	}
 	r := lab.Response{Status: 404, Body: []byte("404 not found.\n")}
-	if status, body := pageOf(page, r); status != 404 || body != 15 {
-		t.Errorf("status %d, %d bytes", status, body)
+	if status, body, cut := pageOf(page, r); status != 404 || body != 15 || cut {
+		t.Errorf("status %d, %d bytes, cut %v", status, body, cut)
 	}
-	if status, body := pageOf(why.Target{}, r); status != 0 || body != 0 {
-		t.Errorf("no page was asked for: status %d, %d bytes", status, body)
+	if status, body, cut := pageOf(why.Target{}, r); status != 0 || body != 0 || cut {
+		t.Errorf("no page was asked for: status %d, %d bytes, cut %v", status, body, cut)
+	}
+	r.Body = make([]byte, lab.MaxBody)
+	if _, body, cut := pageOf(page, r); body != lab.MaxBody || !cut {
+		t.Errorf("of a page that may be longer: %d bytes, cut %v", body, cut)
 	}
 }
 

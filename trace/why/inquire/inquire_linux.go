@@ -5,6 +5,7 @@
 package inquire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,6 +60,9 @@ type Scene struct {
 // DefaultWait is how long a request waits for its answer: a second SYN has been
 // sent by then (RFC 6298 puts the first retransmission at 1 s).
 const DefaultWait = 2500 * time.Millisecond
+
+// wait is Wait with its default.
+func (s Scene) wait() time.Duration { return cmp.Or(s.Wait, DefaultWait) }
 
 // Inquiry is a traced scene in which questions can be asked, one at a time.
 type Inquiry struct {

@@ -21,11 +21,7 @@ func (q *Inquiry) Watch(ctx context.Context, question why.Question) (why.Evidenc
 		return why.Evidence{}, err
 	}
 	flow := func() []trace.Walk { return ofFlows(q.book.Since(first), map[int]bool{opening.Flow: true}) }
-	wait := q.scene.Wait
-	if wait == 0 {
-		wait = DefaultWait
-	}
-	answer, stop := context.WithTimeout(ctx, wait)
+	answer, stop := context.WithTimeout(ctx, q.scene.wait())
 	defer stop()
 	q.await(answer, func() bool {
 		walks := flow()
