@@ -155,9 +155,10 @@ func reuseAddress(_, _ string, conn syscall.RawConn) error {
 // goodbye is how long the server may take to close the connection behind its answer.
 const goodbye = 200 * time.Millisecond
 
-// get asks for the client's path and has the server close the connection behind the answer, so
-// that a request is one connection from its first packet to its last. Who closes
-// first is held back by TIME_WAIT, and this client may want its port again.
+// get asks for the client's path and has the server close the connection behind
+// the answer, so that a request is one connection from its first packet to its
+// last. Who closes first is held back by TIME_WAIT, and this client may want its
+// port again.
 func get(ctx context.Context, conn net.Conn, c Client) (status int, body []byte, err error) {
 	if fault := c.pathFault(); fault != "" {
 		return 0, nil, errors.New(fault)

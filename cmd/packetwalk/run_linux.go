@@ -45,8 +45,8 @@ func runInSandbox(ctx context.Context, s scenarios.Scenario, flags runFlags) err
 }
 
 // reexec runs this program again in the sandbox, with a door for those who come to
-// its lab; nil for none, and with files for lab.Handed. The signals that end the program go to the sandboxed
-// process, which cleans up.
+// its lab, nil for none, and with files for lab.Handed. The signals that end the
+// program go to the sandboxed process, which cleans up.
 func reexec(ctx context.Context, door *control.Door, files ...*os.File) error {
 	restore := rememberTerminal()
 	code, err := lab.Reexec(context.WithoutCancel(ctx), door, files...)

@@ -25,6 +25,7 @@ func whyMailed(ctx context.Context, flags whyFlags) error {
 	if err != nil {
 		return wrongMail(err)
 	}
+	// Outside of the sandbox too, so that what is wrong is told whether there is one or not.
 	plan, err := rebuild.New(mail, request)
 	if err != nil {
 		return wrongMail(err)

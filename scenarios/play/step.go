@@ -288,8 +288,8 @@ type change struct {
 }
 
 // learn takes in what the lab is now, and says whether that is another state
-// than before, which undo can go back to.
-// It was brought about by the command with an index, or -1.
+// than before, which undo can go back to. What brought it about is the command
+// with the index ran, or with -1 something else.
 func (s *Session) learn(ctx context.Context, ran int) (changed bool, err error) {
 	before := s.current
 	if err := s.look(ctx); err != nil || before.Equal(s.current) {

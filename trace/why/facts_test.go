@@ -63,6 +63,10 @@ func TestPage(t *testing.T) {
 			t.Errorf("%d: %q, want %q", status, got, want)
 		}
 	}
+	a := Explain(Evidence{Attempt: Attempt{Result: Answered, Status: 200, Body: 15, Cut: true}})
+	if got := a.Evidence[0].Text("en"); got != "the server answered with 200 OK, ≥15 bytes" {
+		t.Errorf("of a page that may be longer: %q", got)
+	}
 }
 
 // TestReasonWords has a meaning for every reason of the kernel's that speaks for

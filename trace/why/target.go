@@ -36,9 +36,9 @@ var protocols = map[string]trace.Proto{"tcp": trace.TCP, "udp": trace.UDP, "icmp
 // the whole ("udp/192.0.2.1:53"), in front of the port ("192.0.2.1:udp/53") or
 // behind it ("192.0.2.1:53/udp"); a protocol and a port alone ("udp/53", "80")
 // for the machine itself; "icmp/HOST" or "icmp" for a ping; or an http URL,
-// which asks for a page, its path and query included. An https URL stands for TCP to its port, 443 where it
-// has none: no page is asked for. Words for protocols are taken in any case. The
-// error is a *TargetError.
+// which asks for a page, its path and query included. An https URL stands for TCP
+// to its port, 443 where it has none: no page is asked for. Words for protocols
+// are taken in any case. The error is a *TargetError.
 func ParseTarget(text string) (Wanted, error) {
 	p := targetParser{text: text, want: Wanted{Proto: trace.TCP}}
 	if scheme, _, ok := strings.Cut(text, "://"); ok {

@@ -153,8 +153,8 @@ type Culprit struct {
 	Handle uint64 `json:"handle,omitempty"`
 	// Text is the thing in its own tool's words: the rule as iptables-save has it,
 	// "blackhole 172.17.0.0/16" as ip-route(8), "net.ipv4.ip_forward = 0" as
-	// sysctl(8), "tcp 127.0.0.1:80" for a socket, "eth0" for a link. Of a chain of iptables it is
-	// what is missing there: "no rule for tcp port 81".
+	// sysctl(8), "tcp 127.0.0.1:80" for a socket, "eth0" for a link. Of a chain of
+	// iptables it is what is missing there: "no rule for tcp port 81".
 	Text string `json:"text"`
 }
 
