@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"packetwalk/trace"
@@ -46,6 +47,8 @@ type Trace struct {
 	wires   chan map[assemble.Port]int
 	stop    chan struct{}
 	ended   sync.WaitGroup
+	// untaken counts the events between the tracers and what note says of them.
+	untaken atomic.Int64
 
 	mu    sync.Mutex // guards the fields below
 	quiet time.Time  // since when nothing has happened
@@ -110,9 +113,11 @@ func (t *Trace) attach(ctx context.Context, c Config) error {
 
 func (t *Trace) receive(e trace.Event) {
 	t.left.unjudged.Add(int64(e.Missed))
+	t.untaken.Add(1)
 	select {
 	case t.events <- arrival{e, time.Now()}:
 	case <-t.stop:
+		t.untaken.Add(-1)
 	}
 }
 
@@ -186,6 +191,7 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool, l *limiter) {
 		case e := <-t.events:
 			l.add(e)
 			t.note(e.at, true)
+			t.untaken.Add(-1)
 			if len(t.events) > 0 {
 				continue // take what is there before drawing walks up
 			}
@@ -260,16 +266,19 @@ func (t *Trace) note(at time.Time, busy bool) {
 }
 
 // Quiet waits until every walk has come to its end and nothing has happened
-// for a while, or until ctx ends.
+// for a while, or until ctx ends. The while begins with the call at the earliest:
+// what happened just before may still be on its way here.
 func (t *Trace) Quiet(ctx context.Context, while time.Duration) error {
+	called := time.Now()
 	for {
+		pending := t.pending() // first: what is not pending is noted
 		t.mu.Lock()
 		busy, since, changed := t.busy, t.quiet, t.idle
 		t.mu.Unlock()
 		var over <-chan time.Time
 		if !busy {
-			rest := while - time.Since(since)
-			if rest <= 0 && !t.pending() {
+			rest := while - min(time.Since(since), time.Since(called))
+			if rest <= 0 && !pending {
 				return nil
 			}
 			over = time.After(max(rest, tick))
@@ -283,9 +292,10 @@ func (t *Trace) Quiet(ctx context.Context, while time.Duration) error {
 	}
 }
 
-// pending says whether events wait to be read.
+// pending says whether events wait to be read or taken.
 func (t *Trace) pending() bool {
-	return len(t.events) > 0 || slices.ContainsFunc(t.tracers, (*nflog.Tracer).Pending)
+	// In this order: what a tracer has handed on counts as untaken by then.
+	return slices.ContainsFunc(t.tracers, (*nflog.Tracer).Pending) || t.untaken.Load() > 0
 }
 
 // Abandon is Close for a trace whose walks nobody reads any more.
