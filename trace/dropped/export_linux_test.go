@@ -14,9 +14,11 @@ func ProgramID(w *Watcher) (uint32, error) {
 func LoadFor(w *Watcher, reason, receiver bool) error {
 	other := &Watcher{layout: w.layout, ring: w.ring, losses: w.losses}
 	other.layout.reason, other.layout.receiver = reason, receiver
-	p, err := other.load()
-	if err != nil {
-		return err
-	}
-	return p.Close()
+	return withoutLimit(func() error {
+		p, err := other.load()
+		if err != nil {
+			return err
+		}
+		return p.Close()
+	})
 }

@@ -56,7 +56,7 @@ type sighting struct {
 // *Unavailable. Close ends it.
 func Watch() (*Watcher, error) {
 	w := &Watcher{flushed: make(chan struct{}), names: map[uint64]string{}}
-	if err := w.open(); err != nil {
+	if err := withoutLimit(w.open); err != nil {
 		return nil, errors.Join(err, w.release())
 	}
 	go w.read()
@@ -65,10 +65,10 @@ func Watch() (*Watcher, error) {
 
 func (w *Watcher) open() (err error) {
 	// First what an ordinary user is refused, since the description of the types is large.
-	if w.ring, err = newMap(&ebpf.MapSpec{Name: "drops", Type: ebpf.RingBuf, MaxEntries: ringSize}); err != nil {
+	if w.ring, err = ebpf.NewMap(&ebpf.MapSpec{Name: "drops", Type: ebpf.RingBuf, MaxEntries: ringSize}); err != nil {
 		return refused(err)
 	}
-	if w.losses, err = newMap(&ebpf.MapSpec{Name: "losses", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}); err != nil {
+	if w.losses, err = ebpf.NewMap(&ebpf.MapSpec{Name: "losses", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}); err != nil {
 		return refused(err)
 	}
 	if w.layout, err = kernelLayout(); err != nil {
@@ -124,20 +124,21 @@ func refused(err error) error {
 	return &Unavailable{Missing: "this kernel does not run the program that would read them", Err: err}
 }
 
-// newMap makes a map. Kernels before 5.11 count it as locked memory, of which
-// root has little as well: so the limit is lifted meanwhile.
-func newMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
-	m, err := ebpf.NewMap(spec)
-	if !errors.Is(err, unix.EPERM) {
-		return m, err
-	}
+// locked is held while the limit on locked memory is lifted.
+var locked sync.Mutex
+
+// withoutLimit runs open without a limit on locked memory, where root may lift
+// it. Kernels before 5.11 count as such what maps and programs take, of which
+// root may have little as well.
+func withoutLimit(open func() error) error {
+	locked.Lock()
+	defer locked.Unlock()
 	var before unix.Rlimit
 	unlimited := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
 	if unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &unlimited, &before) != nil {
-		return nil, err
+		return open()
 	}
-	m, err = ebpf.NewMap(spec)
-	return m, errors.Join(err, unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &before, nil))
+	return errors.Join(open(), unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &before, nil))
 }
 
 // Close ends the watch.
