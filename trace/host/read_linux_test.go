@@ -225,10 +225,14 @@ func TestRoutes(t *testing.T) {
 		a := r.Destination.Addr()
 		return a.Is6() && (a.IsLinkLocalUnicast() || a.IsMulticast())
 	})
+	// Kernels before 5.14 take the first address of a network as one more of broadcast.
+	notFirst := cmpopts.IgnoreSliceElements(func(r host.Route) bool {
+		return r.Type == "broadcast" && (r.Destination.String() == "10.0.0.0/32" || r.Destination.String() == "127.0.0.0/32")
+	})
 	byDestination := cmpopts.SortSlices(func(a, b host.Route) bool {
 		return a.Destination.String() < b.Destination.String()
 	})
-	diff(t, "routes", append(want, six...), read(t, l, "host").Routes, notLinkLocal, byDestination)
+	diff(t, "routes", append(want, six...), read(t, l, "host").Routes, notLinkLocal, notFirst, byDestination)
 }
 
 func TestRoutesOfDownLinks(t *testing.T) {
