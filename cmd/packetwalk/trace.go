@@ -79,13 +79,13 @@ const defaultRate = 100
 func newClean() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "clean", Short: "Remove probes that a killed trace left behind", Args: noArgs,
-		Long: "Removes the probes of traces that nobody reads any more from the machine's iptables rules. Traces that are running are left alone.",
+		Long: "Removes the probes of traces that nobody reads any more from the machine's iptables rules and from those of every other network namespace: of containers, of ip netns. Traces that are running are left alone.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			netns, _ := cmd.Flags().GetStringArray("netns")
 			return cleanMachine(cmd.Context(), cmd.OutOrStdout(), netns)
 		},
 	}
-	cmd.Flags().StringArray("netns", nil, "clean this network namespace (a name of ip netns, or a process ID) instead of the machine's own; can be repeated")
+	cmd.Flags().StringArray("netns", nil, "clean only this network namespace (a name of ip netns, or a process ID); can be repeated")
 	return cmd
 }
 

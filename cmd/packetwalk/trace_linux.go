@@ -25,25 +25,35 @@ type machine struct {
 	backends []nflog.Backend
 }
 
-// machines opens the namespaces that were asked for, the program's own where
-// none was, and finds out which implementations of iptables they use.
-func machines(ctx context.Context, netns []string, families []trace.Family) (all []machine, warnings []string, err error) {
+// openMachines opens the namespaces that were asked for, the program's own where
+// none was.
+func openMachines(netns []string) ([]machine, error) {
 	if os.Geteuid() != 0 {
-		return nil, nil, errors.New("reading and changing this machine's iptables rules needs root: run it with sudo")
+		return nil, errors.New("reading and changing this machine's iptables rules needs root: run it with sudo")
 	}
 	if len(netns) == 0 {
 		name, err := os.Hostname()
 		if err != nil {
 			name = "host"
 		}
-		all = append(all, machine{name: name, Namespace: nflog.Here{}})
+		return []machine{{name: name, Namespace: nflog.Here{}}}, nil
 	}
+	var all []machine
 	for _, name := range netns {
 		ns, err := nflog.OpenNetNS(name)
 		if err != nil {
-			return nil, nil, usageError{inputError{err}}
+			return nil, usageError{inputError{err}}
 		}
 		all = append(all, machine{name: name, Namespace: ns})
+	}
+	return all, nil
+}
+
+// machines opens namespaces and finds out which implementations of iptables they
+// use.
+func machines(ctx context.Context, netns []string, families []trace.Family) (all []machine, warnings []string, err error) {
+	if all, err = openMachines(netns); err != nil {
+		return nil, nil, err
 	}
 	for i := range all {
 		m := &all[i]
@@ -220,36 +230,50 @@ func guardMachine(ctx context.Context, in io.Reader, run string, args []string) 
 	return nflog.Guard(context.WithoutCancel(ctx), in, run, backends)
 }
 
-// cleanMachine removes leftovers and says what it removed.
+// cleanMachine removes leftovers and says what it removed: in the namespaces that
+// were asked for, and where none was in all that the machine has.
 func cleanMachine(ctx context.Context, w io.Writer, netns []string) error {
-	all, _, err := machines(ctx, netns, []trace.Family{trace.IPv4, trace.IPv6})
+	all, err := openMachines(netns)
 	if err != nil {
 		return err
 	}
-	found := 0
-	for _, m := range all {
-		notes, err := cleanLeftovers(ctx, m)
+	if len(netns) == 0 {
+		others, err := nflog.Others()
 		if err != nil {
 			return err
 		}
+		for _, o := range others {
+			all = append(all, machine{name: o.Name, Namespace: o})
+		}
+	}
+	found := 0
+	var errs []error
+	for _, m := range all {
+		notes, err := cleanLeftovers(ctx, m)
+		errs = append(errs, err)
 		for _, n := range notes {
 			found++
 			fmt.Fprintln(w, n)
 		}
 	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
 	if found == 0 {
-		fmt.Fprintln(w, "nothing to clean: no probes without a reader")
+		fmt.Fprintf(w, "nothing to clean: no probes without a reader (network namespaces looked at: %d)\n", len(all))
 	}
 	return nil
 }
 
-// cleanLeftovers removes the probes of dead traces.
+// cleanLeftovers removes the probes of dead traces, whichever implementation of
+// iptables holds them.
 func cleanLeftovers(ctx context.Context, m machine) (notes []string, err error) {
-	dead, err := nflog.Leftovers(ctx, m.Namespace, m.backends)
+	backends := nflog.Installed()
+	dead, err := nflog.Leftovers(ctx, m.Namespace, backends)
 	if err != nil {
 		return nil, fmt.Errorf("looking for leftovers on %s: %w", m.name, err)
 	}
-	if err := nflog.Clean(ctx, m.Namespace, m.backends, dead); err != nil {
+	if err := nflog.Clean(ctx, m.Namespace, backends, dead); err != nil {
 		return nil, fmt.Errorf("cleaning %s: %w", m.name, err)
 	}
 	for _, l := range dead {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,6 +49,57 @@ func NetNSAt(path string) (*NetNS, error) {
 		return nil, errors.Join(fmt.Errorf("%s is no network namespace", path), f.Close())
 	}
 	return &NetNS{f}, nil
+}
+
+// Named is a network namespace with what people know it by.
+type Named struct {
+	*NetNS
+	Name string
+}
+
+// Others finds the network namespaces of the machine other than the program's
+// own: those of processes, and those that a name of ip-netns(8) or Docker holds.
+// What goes away meanwhile is left out. Each has to be closed.
+func Others() ([]Named, error) {
+	seen := map[uint64]bool{}
+	var own unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/net", &own); err != nil {
+		return nil, fmt.Errorf("looking at the program's own network namespace: %w", err)
+	}
+	seen[own.Ino] = true
+	var all []Named
+	for _, pattern := range []string{"/run/netns/*", "/run/docker/netns/*", "/proc/[0-9]*/ns/net"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range paths {
+			var st unix.Stat_t
+			if unix.Stat(path, &st) != nil || seen[st.Ino] {
+				continue
+			}
+			if ns, err := NetNSAt(path); err == nil {
+				seen[st.Ino] = true
+				all = append(all, Named{NetNS: ns, Name: nameOf(path)})
+			}
+		}
+	}
+	return all, nil
+}
+
+// nameOf is what people call the network namespace that a file stands for, as
+// OpenNetNS takes it where it can.
+func nameOf(path string) string {
+	pid, ok := strings.CutPrefix(path, "/proc/")
+	if !ok {
+		return strings.TrimPrefix(path, "/run/netns/")
+	}
+	pid = strings.TrimSuffix(pid, "/ns/net")
+	comm, err := os.ReadFile(filepath.Join("/proc", pid, "comm"))
+	if err != nil {
+		return pid
+	}
+	return fmt.Sprintf("%s (%s)", pid, strings.TrimSpace(string(comm)))
 }
 
 // Do runs fn on an OS thread inside the namespace, which is thrown away

@@ -1,7 +1,9 @@
 package nflog_test
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"sync"
 	"testing"
 
@@ -64,6 +66,53 @@ func TestNetNSAtWhatIsNone(t *testing.T) {
 		if n, err := nflog.NetNSAt(path); err == nil {
 			t.Errorf("%s was opened as a network namespace", path)
 			n.Close()
+		}
+	}
+}
+
+// TestOthers finds every network namespace but the program's own, by the name
+// that people know it by.
+func TestOthers(t *testing.T) {
+	labtest.Need(t)
+	labtest.Build(t, lab.Topology{Nodes: []lab.Node{{Name: "one", Kind: lab.Host}, {Name: "two", Kind: lab.Host}}}, "")
+	nameless := exec.Command("unshare", "-n", "sh", "-c", "echo; exec cat")
+	stdin, err := nameless.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := nameless.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nameless.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = stdin.Close(), nameless.Wait() }()
+	if _, err := stdout.Read(make([]byte, 1)); err != nil { // it is in its namespace
+		t.Fatal(err)
+	}
+	others, err := nflog.Others()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var own, it unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &own); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]int{}
+	for _, o := range others {
+		names[o.Name]++
+		if err := o.Do(func() error { return unix.Stat("/proc/thread-self/ns/net", &it) }); err != nil {
+			t.Error(err)
+		}
+		if it.Ino == own.Ino {
+			t.Errorf("%s is the program's own", o.Name)
+		}
+		o.Close()
+	}
+	for _, want := range []string{"one", "two", fmt.Sprintf("%d (cat)", nameless.Process.Pid)} {
+		if names[want] != 1 {
+			t.Errorf("%q is there %d times, among %v", want, names[want], names)
 		}
 	}
 }

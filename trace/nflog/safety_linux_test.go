@@ -209,7 +209,7 @@ func TestGuardRemovesProbesOfAKilledTracer(t *testing.T) {
 func TestCleanRemovesWhatEvenTheGuardMissed(t *testing.T) {
 	eachVariant(t, withTheirs(), func(t *testing.T, l *lab.Lab, c lab.Commands) {
 		host := l.Node("host")
-		backends := []nflog.Backend{{Family: trace.IPv4, Command: c.Iptables}}
+		backends := nflog.Installed()
 		before := uncounted(save(t, host, c))
 		check := counting(t, l, c)
 		alive := attach(t, l, c, func(trace.Event) {})

@@ -47,6 +47,27 @@ func commands(f trace.Family) (plain string, variants map[trace.Variant]string) 
 	return plain, map[trace.Variant]string{trace.Legacy: plain + "-legacy", trace.NFTables: plain + "-nft"}
 }
 
+// Installed are all implementations of iptables that the machine has, whatever
+// they hold: a dead run's probes may be all that is left in one.
+func Installed() []Backend {
+	var all []Backend
+	for _, f := range []trace.Family{trace.IPv4, trace.IPv6} {
+		plain, variants := commands(f)
+		own, err := variantOf(plain)
+		for _, v := range []trace.Variant{trace.NFTables, trace.Legacy} {
+			command := variants[v]
+			if _, missing := exec.LookPath(command); missing != nil {
+				if err != nil || v != own {
+					continue
+				}
+				command = plain
+			}
+			all = append(all, Backend{Family: f, Command: command})
+		}
+	}
+	return all
+}
+
 func (s *Surveyed) family(ctx context.Context, f trace.Family, named string) error {
 	plain, variants := commands(f)
 	if named != "" {
