@@ -12,7 +12,7 @@ import (
 // generations ask for numbers that change with the rules of a network
 // namespace. Asking starts no program.
 type generations struct {
-	nft    *asker
+	nft    *asker            // nil where the kernel has no nf_tables
 	legacy map[bool]*xtables // by whether it is IPv6; opened when there is a table
 	seen   map[string]uint64
 }
@@ -23,11 +23,18 @@ func (g *generations) open() (err error) {
 	if g.nft, err = newAsker(unix.NETLINK_NETFILTER); err != nil {
 		return fmt.Errorf("opening nf_tables: %w", err)
 	}
+	// Once: with every question for nf_tables the kernel tries to load the module.
+	if _, err := g.nftGeneration(); errors.Is(err, unix.EINVAL) {
+		g.nft.close()
+		g.nft = nil
+	}
 	return nil
 }
 
 func (g *generations) close() {
-	g.nft.close()
+	if g.nft != nil {
+		g.nft.close()
+	}
 	for _, x := range g.legacy {
 		x.close()
 	}
@@ -36,9 +43,12 @@ func (g *generations) close() {
 // read asks for all numbers, by what they are of.
 func (g *generations) read() (map[string]uint64, error) {
 	now := map[string]uint64{}
-	var err error
-	if now["nf_tables"], err = g.nftGeneration(); err != nil {
-		return nil, fmt.Errorf("asking for the generation of nf_tables: %w", err)
+	if g.nft != nil {
+		n, err := g.nftGeneration()
+		if err != nil {
+			return nil, fmt.Errorf("asking for the generation of nf_tables: %w", err)
+		}
+		now["nf_tables"] = n
 	}
 	for _, ipv6 := range []bool{false, true} {
 		names, err := namedTables(ipv6)

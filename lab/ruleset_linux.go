@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 	"strings"
 )
@@ -99,3 +100,45 @@ func (s *Scratch) Restore(ctx context.Context, ipv6 bool, text string) error {
 
 // Close lets the namespace go, with all that was loaded.
 func (s *Scratch) Close() { s.place.close() }
+
+// Usable is a variant of iptables that works here, in the words of Options: the
+// wanted one or, where that can load nothing and another can, the other. Then
+// trouble is what is wrong with the wanted one. Where none works it is the wanted
+// one, whose use tells what is missing. Call it in the sandbox.
+func Usable(ctx context.Context, wanted string, ipv6 bool) (variant, trouble string, err error) {
+	if trouble, err = unable(ctx, wanted, ipv6); err != nil || trouble == "" {
+		return wanted, "", err
+	}
+	for _, other := range []string{"nft", "legacy"} {
+		if other == wanted {
+			continue
+		}
+		worse, err := unable(ctx, other, ipv6)
+		if err != nil {
+			return wanted, "", err
+		}
+		if worse == "" {
+			return other, trouble, nil
+		}
+	}
+	return wanted, "", nil
+}
+
+// unable says why a variant of iptables cannot load anything here; empty where it can.
+func unable(ctx context.Context, variant string, ipv6 bool) (string, error) {
+	s, err := NewScratch(variant)
+	if err != nil {
+		return "", fmt.Errorf("trying out iptables: %w", err)
+	}
+	defer s.Close()
+	err = s.Restore(ctx, ipv6, "*filter\nCOMMIT\n")
+	var missing *MissingError
+	var refused *RestoreError
+	switch {
+	case errors.As(err, &missing):
+		return missing.What, nil
+	case errors.As(err, &refused):
+		return refused.Message, nil
+	}
+	return "", err
+}

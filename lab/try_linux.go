@@ -78,6 +78,12 @@ func answerTrials() trialAnswer {
 	if err := Enter(); err != nil {
 		return untried(err)
 	}
+	if order.Variant == "" {
+		var err error
+		if order.Variant, _, err = Usable(context.Background(), "", false); err != nil {
+			return untried(err)
+		}
+	}
 	t := tryer{tools: newTools(order.Variant), nodes: map[string]*Namespace{}}
 	var answer trialAnswer
 	for _, trial := range order.Trials {

@@ -3,16 +3,19 @@ package scenarios
 import (
 	"fmt"
 	"regexp"
-	"slices"
 
 	"packetwalk/lab"
 )
 
 // Variant is the variant of iptables that a scenario runs with, in the words of
 // lab.Options: the one that it is about, and otherwise the one that is asked for.
+// Where it is about both, nft is what a system that has both calls iptables today.
 func (s Scenario) Variant(asked string) string {
-	if s.Iptables != "" && slices.Contains(lab.Variants(), s.Iptables) {
+	switch s.Iptables {
+	case "nft", "legacy":
 		return s.Iptables
+	case "both":
+		return "nft"
 	}
 	return asked
 }

@@ -38,7 +38,7 @@ func TestTrials(t *testing.T) {
 
 func TestVariant(t *testing.T) {
 	for _, test := range []struct{ about, asked, want string }{
-		{"", "", ""}, {"", "nft", "nft"}, {"legacy", "nft", "legacy"}, {"both", "nft", "nft"}, {"both", "", ""}, {"ebtables", "nft", "nft"},
+		{"", "", ""}, {"", "nft", "nft"}, {"legacy", "nft", "legacy"}, {"both", "legacy", "nft"}, {"both", "", "nft"}, {"ebtables", "nft", "nft"},
 	} {
 		if got := (Scenario{Iptables: test.about}).Variant(test.asked); got != test.want {
 			t.Errorf("about %q, asked for %q: %q, want %q", test.about, test.asked, got, test.want)

@@ -94,11 +94,30 @@ type run struct {
 // startRun builds the scenario's lab and traces all of it.
 func startRun(ctx context.Context, s scenarios.Scenario, flags runFlags) (*run, error) {
 	watch := &firstError{}
+	var err error
+	if flags.iptables, err = usableIptables(ctx, s, flags.iptables); err != nil {
+		return nil, err
+	}
 	p, err := play.Start(ctx, s, play.Options{Iptables: flags.iptables, Patience: flags.patience, Finished: flags.view() != viewTUI, Report: watch.note})
 	if err != nil {
 		return nil, err
 	}
 	return &run{p, s, flags, watch}, nil
+}
+
+// usableIptables is the variant of iptables to play a scenario with, in the
+// words of lab.Options: the one that the scenario or the user demands, or one
+// that works here. It says so where that is not what the system calls iptables.
+func usableIptables(ctx context.Context, s scenarios.Scenario, asked string) (string, error) {
+	demanded := s.Variant(asked)
+	if demanded != "" {
+		return demanded, nil
+	}
+	usable, trouble, err := lab.Usable(ctx, "", s.Topology.HasIPv6())
+	if trouble != "" {
+		fmt.Fprintf(os.Stderr, "packetwalk: what this system calls iptables cannot be used here (%s); the lab has iptables-%s instead\n", trouble, usable)
+	}
+	return usable, err
 }
 
 // firstError keeps the first of the errors that it is told of.

@@ -376,9 +376,9 @@ func whyInScenario(ctx context.Context, flags whyFlags) error {
 	if err := lab.Enter(); err != nil {
 		return err
 	}
-	iptables := s.Variant(flags.iptables)
-	if iptables == "both" {
-		iptables = "nft"
+	iptables, err := usableIptables(ctx, s, flags.iptables)
+	if err != nil {
+		return err
 	}
 	l, err := lab.Build(ctx, s.Topology, lab.Options{Iptables: iptables, Hidden: nflog.IsProbe})
 	if err != nil {

@@ -51,9 +51,6 @@ type Player struct {
 // Start builds a scenario's lab and traces all of it. Call it in the sandbox.
 func Start(ctx context.Context, s scenarios.Scenario, o Options) (*Player, error) {
 	o.Iptables = s.Variant(o.Iptables)
-	if s.Iptables == "both" {
-		o.Iptables = "nft" // what a system that has both calls iptables today
-	}
 	s.Topology.Clients = patient(s.Topology.Clients, max(1, o.Patience))
 	l, err := lab.Build(ctx, s.Topology, lab.Options{Iptables: o.Iptables, Hidden: nflog.IsProbe})
 	if err != nil {

@@ -2,11 +2,13 @@ package nflog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
 
 	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
 
 	"packetwalk/trace"
 	"packetwalk/trace/host"
@@ -47,14 +49,29 @@ func commands(f trace.Family) (plain string, variants map[trace.Variant]string) 
 	return plain, map[trace.Variant]string{trace.Legacy: plain + "-legacy", trace.NFTables: plain + "-nft"}
 }
 
+// hasNFTables says whether the kernel has nf_tables, as a module that it can load
+// or built in.
+func hasNFTables() bool {
+	conn, err := nftables.New()
+	if err != nil {
+		return false
+	}
+	_, err = conn.ListTablesOfFamily(nftables.TableFamilyIPv4)
+	return err == nil || errors.Is(err, unix.EPERM)
+}
+
 // Installed are all implementations of iptables that the machine has, whatever
 // they hold: a dead run's probes may be all that is left in one.
 func Installed() []Backend {
 	var all []Backend
+	known := map[trace.Variant]bool{trace.Legacy: true, trace.NFTables: hasNFTables()}
 	for _, f := range []trace.Family{trace.IPv4, trace.IPv6} {
 		plain, variants := commands(f)
 		own, err := variantOf(plain)
 		for _, v := range []trace.Variant{trace.NFTables, trace.Legacy} {
+			if !known[v] {
+				continue
+			}
 			command := variants[v]
 			if _, missing := exec.LookPath(command); missing != nil {
 				if err != nil || v != own {
@@ -83,11 +100,20 @@ func (s *Surveyed) family(ctx context.Context, f trace.Family, named string) err
 	if err != nil {
 		return err
 	}
-	s.Backends = append(s.Backends, Backend{Family: f, Command: plain})
 	other := variants[trace.NFTables-own]
-	if _, err := exec.LookPath(other); err != nil {
+	_, missing := exec.LookPath(other)
+	switch known := hasNFTables(); {
+	case own == trace.NFTables && !known && missing != nil:
+		return fmt.Errorf("%s needs nf_tables, which this kernel does not have; to mend it: modprobe nf_tables", plain)
+	case own == trace.NFTables && !known:
+		s.Backends = append(s.Backends, Backend{Family: f, Command: other})
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s needs nf_tables, which this kernel does not have; tracing %s", plain, other))
+		return nil
+	case missing != nil || !known:
+		s.Backends = append(s.Backends, Backend{Family: f, Command: plain})
 		return nil
 	}
+	s.Backends = append(s.Backends, Backend{Family: f, Command: plain})
 	theirs, err := holdsRules(ctx, other)
 	if err != nil || !theirs {
 		return err

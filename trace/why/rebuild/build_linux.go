@@ -15,41 +15,17 @@ import (
 // saved from does not and the other does, that is noted. It needs the sandbox.
 func (p *Plan) Choose(ctx context.Context) error {
 	saved := p.Variant
-	if saved == "" {
-		return nil
-	}
-	problem, err := p.trouble(ctx, saved)
+	used, problem, err := lab.Usable(ctx, saved, p.Source.Is6())
 	if err != nil || problem == "" {
 		return err
 	}
-	other := map[string]string{"nft": "legacy", "legacy": "nft"}[saved]
-	if worse, err := p.trouble(ctx, other); err != nil || worse != "" {
-		return err // Build says what is wrong with the first
+	p.Variant = used
+	if saved != "" {
+		n := notes{all: slices.Clone(p.Notes)}
+		n.add(VariantDiffers, "saved", saved, "used", used, "why", problem)
+		p.Notes = n.all
 	}
-	p.Variant = other
-	n := notes{all: slices.Clone(p.Notes)}
-	n.add(VariantDiffers, "saved", saved, "used", other, "why", problem)
-	p.Notes = n.all
 	return nil
-}
-
-// trouble says why a variant of iptables cannot load anything here; empty where it can.
-func (p *Plan) trouble(ctx context.Context, variant string) (string, error) {
-	s, err := lab.NewScratch(variant)
-	if err != nil {
-		return "", fmt.Errorf("trying out iptables: %w", err)
-	}
-	defer s.Close()
-	err = s.Restore(ctx, p.Source.Is6(), "*filter\nCOMMIT\n")
-	var missing *lab.MissingError
-	var refused *lab.RestoreError
-	switch {
-	case errors.As(err, &missing):
-		return missing.What, nil
-	case errors.As(err, &refused):
-		return refused.Message, nil
-	}
-	return "", err
 }
 
 // Build makes the plan live, in the sandbox. What iptables here refuses is left

@@ -27,9 +27,10 @@ func TestChoose(t *testing.T) {
 		want  string
 		note  string
 	}{
-		"legacy":         {legacy, variants, "legacy", ""},
-		"nft":            {nft, variants, "nft", ""},
-		"no header":      {File{"r", "*filter\n:INPUT DROP [0:0]\nCOMMIT\n"}, variants, "", ""},
+		"legacy":    {legacy, variants, "legacy", ""},
+		"nft":       {nft, variants, "nft", ""},
+		"no header": {File{"r", "*filter\n:INPUT DROP [0:0]\nCOMMIT\n"}, []string{"", "nft"}, "", ""},
+		"no variant known, and the system's own lacking": {File{"r", "*filter\n:INPUT DROP [0:0]\nCOMMIT\n"}, []string{"legacy"}, "legacy", ""},
 		"legacy lacking": {legacy, []string{"nft"}, "nft", "the rules were saved from iptables-legacy, which does not work here (iptables-legacy-restore is not installed); iptables-nft has loaded them"},
 		"nft lacking":    {nft, []string{"legacy"}, "legacy", "the rules were saved from iptables-nft, which does not work here (iptables-nft-restore is not installed); iptables-legacy has loaded them"},
 		"both lacking":   {legacy, nil, "legacy", ""},
