@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
 )
 
 // implementation is one implementation of iptables for one address family.
@@ -167,6 +168,9 @@ func nftTables() ([]nftTable, error) {
 		return nil, fmt.Errorf("opening nf_tables: %w", err)
 	}
 	found, err := conn.ListTables()
+	if errors.Is(err, unix.EINVAL) {
+		return nil, nil // this kernel has no nf_tables
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing nf_tables tables: %w", err)
 	}

@@ -2,11 +2,13 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
 
 	"packetwalk/trace"
 )
@@ -19,6 +21,9 @@ const ownTables = "packetwalk"
 // of its tables. Those for ARP are left out.
 func NativeChains(conn *nftables.Conn) ([]*nftables.Chain, error) {
 	all, err := conn.ListChains()
+	if errors.Is(err, unix.EINVAL) {
+		return nil, nil // this kernel has no nf_tables
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing the chains of nf_tables: %w", err)
 	}
