@@ -1,21 +1,23 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"packetwalk/lab"
+	"packetwalk/trace/dropped"
 )
 
 func newDoctor() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Check what this machine has for labs and traces", Args: noArgs,
-		Long: "Tries out, in a sandbox that it throws away, everything that a lab needs, and prints what is there, what is missing and the command that mends it. " +
+		Long: "Tries out, in a sandbox that it throws away, everything that labs and traces need, and prints what is there, what is missing and the command that mends it. " +
 			"The exit code is 1 when something is missing.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			checks := lab.Doctor(cmd.Context())
+			checks := append(lab.Doctor(cmd.Context()), dropReasons())
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			missing := false
 			fmt.Fprintln(w, "CHECK\tSTATUS\tFOUND")
@@ -35,4 +37,26 @@ func newDoctor() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// dropReasons checks for the kernel's own word on the packets that it drops. All
+// but that is there without it.
+func dropReasons() lab.Check {
+	c := lab.Check{Name: "drop reasons", Status: lab.OK, Detail: "works"}
+	w, err := dropped.Watch()
+	if err == nil {
+		err = w.Close()
+	}
+	var lack *dropped.Unavailable
+	switch {
+	case errors.As(err, &lack):
+		c.Status, c.Detail = lab.Warning, lack.Missing+"; why answers without them"
+	case err != nil:
+		c.Status, c.Detail = lab.Warning, err.Error()
+	default:
+		if names, err := dropped.Reasons(); err == nil && len(names) == 0 {
+			c.Detail = "this kernel names functions only (reasons: since 5.17)"
+		}
+	}
+	return c
 }

@@ -108,7 +108,10 @@ func (t *Trace) attach(ctx context.Context, c Config) error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); !errors.Is(err, nflog.ErrNoNFLOG) {
+		return err
+	}
+	return nflog.ErrNoNFLOG // once is enough
 }
 
 func (t *Trace) receive(e trace.Event) {

@@ -22,6 +22,9 @@ const firstGroup = 20000
 // claimOf is the group that says whether another one is taken.
 func claimOf(group uint16) uint16 { return group | 1 }
 
+// ErrNoNFLOG says that nothing can be traced here, whatever the namespace.
+var ErrNoNFLOG = errors.New("this kernel has no nfnetlink_log, by which probes report packets; to mend it: sudo modprobe nfnetlink_log")
+
 // claimGroup finds a group that nobody has and takes it. Of two that look at the
 // same time one gets it, and the other looks on.
 func claimGroup() (group uint16, claim *netlink.Conn, err error) {
@@ -40,6 +43,9 @@ func claimGroup() (group uint16, claim *netlink.Conn, err error) {
 		if err == nil || !errors.Is(err, unix.EBUSY) {
 			break
 		}
+	}
+	if errors.Is(err, unix.EINVAL) {
+		return 0, nil, errors.Join(ErrNoNFLOG, claim.Close())
 	}
 	if err != nil {
 		return 0, nil, errors.Join(fmt.Errorf("taking NFLOG group %d: %w", group, err), claim.Close())
