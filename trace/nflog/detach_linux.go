@@ -23,7 +23,11 @@ func run(ctx context.Context, command, input string, args ...string) (string, er
 	cmd := exec.CommandContext(ctx, command, args...)
 	// Whoever cleans up after us must find all that we did: no command of ours
 	// may go on when we are gone. It does its work in whole transactions.
-	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	cmd.SysProcAttr = &unix.SysProcAttr{
+		Pdeathsig: unix.SIGKILL,
+		// What ends us, such as Ctrl-C, must not end what cleans up.
+		Setpgid: true,
+	}
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
 	if err := cmd.Run(); err != nil {
@@ -146,29 +150,33 @@ func (b Backend) removeBySpecification(ctx context.Context, ofRun func(run strin
 // some of the probes report them, and to them that makes no difference.
 const deletions = 1000
 
-// deleteByHandle deletes the probes of some runs from nf_tables, and then the
-// chains and tables that were made for them.
+// deleteByHandle deletes the probes of some runs from nf_tables, and the chains
+// and tables that were made for them. These go in one transaction with the probes
+// that tell so: whoever goes on where this was killed finds either both or neither.
 func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
 	probes, err := listProbes(family)
 	if err != nil {
 		return err
 	}
 	made := map[trace.Table]map[string]Origin{}
-	var requests []netlink.Message
+	var requests, last []netlink.Message
 	for _, p := range probes {
 		if !ofRun(p.prefix.Run) {
 			continue
 		}
-		requests = append(requests, deleteRequest(nftFamily(family), unix.NFT_MSG_DELRULE,
+		request := deleteRequest(nftFamily(family), unix.NFT_MSG_DELRULE,
 			netlink.Attribute{Type: unix.NFTA_RULE_TABLE, Data: append([]byte(p.table), 0)},
 			netlink.Attribute{Type: unix.NFTA_RULE_CHAIN, Data: append([]byte(p.chain), 0)},
-			netlink.Attribute{Type: unix.NFTA_RULE_HANDLE, Data: p.handle}))
-		if p.prefix.Origin != Existed {
-			if made[p.table] == nil {
-				made[p.table] = map[string]Origin{}
-			}
-			made[p.table][p.chain] = p.prefix.Origin
+			netlink.Attribute{Type: unix.NFTA_RULE_HANDLE, Data: p.handle})
+		if p.prefix.Origin == Existed {
+			requests = append(requests, request)
+			continue
 		}
+		last = append(last, request)
+		if made[p.table] == nil {
+			made[p.table] = map[string]Origin{}
+		}
+		made[p.table][p.chain] = p.prefix.Origin
 	}
 	var errs []error
 	for some := range slices.Chunk(requests, deletions) {
@@ -177,7 +185,7 @@ func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
 	if err := errors.Join(append(errs, keepPolicies(family, made))...); err != nil {
 		return err
 	}
-	return deleteAll(deleteRequests(nftFamily(family), made))
+	return deleteAll(append(last, deleteRequests(nftFamily(family), made)...))
 }
 
 // listProbes finds the probes of every run in nf_tables. It reads the kernel's

@@ -1,12 +1,14 @@
 package nflog
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os/exec"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
@@ -16,16 +18,30 @@ import (
 	"packetwalk/trace/ruleset"
 )
 
+// variants are the answers that variantOf had, by the path of the command: what
+// was attached with one implementation is detached from it, whatever the command
+// leads to by then.
+var variants sync.Map
+
 // variantOf asks a command of the iptables family which implementation it is for.
 func variantOf(command string) (trace.Variant, error) {
-	version, err := exec.Command(command, "--version").Output()
+	path, err := exec.LookPath(command)
 	if err != nil {
-		return 0, fmt.Errorf("running %s --version: %w", command, err)
+		return 0, err
 	}
-	if bytes.Contains(version, []byte("nf_tables")) {
-		return trace.NFTables, nil
+	if known, ok := variants.Load(path); ok {
+		return known.(trace.Variant), nil
 	}
-	return trace.Legacy, nil
+	version, err := run(context.Background(), command, "", "--version")
+	if err != nil {
+		return 0, err
+	}
+	variant := trace.Legacy
+	if strings.Contains(version, "nf_tables") {
+		variant = trace.NFTables
+	}
+	variants.Store(path, variant)
+	return variant, nil
 }
 
 // nftFamily is the nf_tables family of an address family.
