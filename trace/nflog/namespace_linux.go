@@ -15,8 +15,13 @@ import (
 // Here is the network namespace that the program was started in.
 type Here struct{}
 
-// Do runs fn. No thread of the program leaves its network namespace for good.
-func (Here) Do(fn func() error) error { return fn() }
+// Do runs fn in a goroutine of its own, since the caller's may be held on a thread
+// that is in another namespace. No other thread of the program ever is.
+func (Here) Do(fn func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	return <-done
+}
 
 // NetNS is a network namespace held open by a descriptor.
 type NetNS struct{ file *os.File }

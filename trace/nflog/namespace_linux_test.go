@@ -70,6 +70,34 @@ func TestNetNSAtWhatIsNone(t *testing.T) {
 	}
 }
 
+// TestHereFromElsewhere holds that Here is the program's own namespace, also
+// where somebody asks for it from inside another one.
+func TestHereFromElsewhere(t *testing.T) {
+	labtest.Need(t)
+	labtest.Build(t, lab.Topology{Nodes: []lab.Node{{Name: "elsewhere", Kind: lab.Host}}}, "")
+	n, err := nflog.OpenNetNS("elsewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	own, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = n.Do(func() error {
+		return nflog.Here{}.Do(func() error {
+			here, err := os.Readlink("/proc/thread-self/ns/net")
+			if here != own {
+				t.Errorf("here is %s, not %s", here, own)
+			}
+			return err
+		})
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestOthers finds every network namespace but the program's own, by the name
 // that people know it by.
 func TestOthers(t *testing.T) {
