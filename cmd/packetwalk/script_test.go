@@ -2,6 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"io"
+	"log"
+	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -18,7 +22,26 @@ func TestMain(m *testing.M) {
 	if code, ok := toolbox.Run(os.Args); ok {
 		os.Exit(code) // started in a lab, under the name of one of its tools
 	}
-	testscript.Main(m, map[string]func(){"packetwalk": main})
+	testscript.Main(m, map[string]func(){"packetwalk": main, "httpserver": httpServer, "datagram": datagram})
+}
+
+// httpServer answers on an address until it is killed: httpserver ADDRESS
+func httpServer() {
+	err := http.ListenAndServe(os.Args[1], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "hello\n")
+	}))
+	log.Fatal(err)
+}
+
+// datagram sends one, with a byte: datagram ADDRESS
+func datagram() {
+	conn, err := net.Dial("udp", os.Args[1])
+	if err == nil {
+		_, err = conn.Write([]byte("x"))
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
 }
 
 func TestScripts(t *testing.T) {

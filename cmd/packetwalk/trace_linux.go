@@ -268,7 +268,10 @@ func cleanMachine(ctx context.Context, w io.Writer, netns []string) error {
 // cleanLeftovers removes the probes of dead traces, whichever implementation of
 // iptables holds them.
 func cleanLeftovers(ctx context.Context, m machine) (notes []string, err error) {
-	backends := nflog.Installed()
+	backends, err := nflog.Installed(m.Namespace)
+	if err != nil {
+		return nil, fmt.Errorf("entering %s: %w", m.name, err)
+	}
 	dead, err := nflog.Leftovers(ctx, m.Namespace, backends)
 	if err != nil {
 		return nil, fmt.Errorf("looking for leftovers on %s: %w", m.name, err)

@@ -83,7 +83,7 @@ func (h *hostScene) ask(ctx context.Context) (a tui.Asked, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	s.Options = guarded()
-	question := why.Question{Target: target, From: s.From, Port: h.flags.port}
+	question := why.Question{Target: target, From: s.From, Port: h.flags.port, StandIn: s.Outside != nil}
 	ask := func(q *inquire.Inquiry) (why.Evidence, error) { return q.Ask(ctx, question) }
 	if h.origin.Kind == vantage.Anywhere {
 		ask = func(q *inquire.Inquiry) (why.Evidence, error) { return h.watch(ctx, q, question) }

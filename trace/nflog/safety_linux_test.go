@@ -209,7 +209,11 @@ func TestGuardRemovesProbesOfAKilledTracer(t *testing.T) {
 func TestCleanRemovesWhatEvenTheGuardMissed(t *testing.T) {
 	eachVariant(t, withTheirs(), func(t *testing.T, l *lab.Lab, c lab.Commands) {
 		host := l.Node("host")
-		backends := nflog.Installed()
+		backends, err := nflog.Installed(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backends = append(backends, nflog.Backend{Family: trace.IPv4, Command: c.Iptables}) // an ordinary user's legacy tables
 		before := uncounted(save(t, host, c))
 		check := counting(t, l, c)
 		alive := attach(t, l, c, func(trace.Event) {})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -60,16 +61,34 @@ func hasNFTables() bool {
 	return err == nil || errors.Is(err, unix.EPERM)
 }
 
-// Installed are all implementations of iptables that the machine has, whatever
-// they hold: a dead run's probes may be all that is left in one.
-func Installed() []Backend {
+// listsLegacy says whether the names of the legacy tables can be read in the
+// network namespace of the calling thread. In that of an ordinary user they cannot,
+// and looking for one brings it into being.
+func listsLegacy() bool {
+	_, err := os.ReadFile("/proc/thread-self/net/ip_tables_names")
+	return !errors.Is(err, os.ErrPermission)
+}
+
+// Installed are all implementations of iptables that a network namespace can have,
+// whatever they hold: a dead run's probes may be all that is left in one. Legacy
+// tables that cannot be looked at are left out, unless they are what the machine
+// calls iptables.
+func Installed(ns Namespace) (all []Backend, err error) {
+	err = ns.Do(func() error {
+		all = installed()
+		return nil
+	})
+	return all, err
+}
+
+func installed() []Backend {
 	var all []Backend
-	known := map[trace.Variant]bool{trace.Legacy: true, trace.NFTables: hasNFTables()}
+	known := map[trace.Variant]bool{trace.Legacy: listsLegacy(), trace.NFTables: hasNFTables()}
 	for _, f := range []trace.Family{trace.IPv4, trace.IPv6} {
 		plain, variants := commands(f)
 		own, err := variantOf(plain)
 		for _, v := range []trace.Variant{trace.NFTables, trace.Legacy} {
-			if !known[v] {
+			if !known[v] && (v == trace.NFTables || err != nil || v != own) {
 				continue
 			}
 			command := variants[v]
@@ -114,6 +133,10 @@ func (s *Surveyed) family(ctx context.Context, f trace.Family, named string) err
 		return nil
 	}
 	s.Backends = append(s.Backends, Backend{Family: f, Command: plain})
+	if own == trace.NFTables && !listsLegacy() {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("whether %s holds rules too cannot be seen in a namespace of an ordinary user; they would pass unseen", other))
+		return nil
+	}
 	theirs, err := holdsRules(ctx, other)
 	if err != nil || !theirs {
 		return err
@@ -128,7 +151,7 @@ func (s *Surveyed) family(ctx context.Context, f trace.Family, named string) err
 }
 
 // Rulesets reads what the backends hold in a network namespace, in their order
-// and without probes. It creates no table.
+// and without probes. It creates no table where these can be listed.
 func Rulesets(ctx context.Context, ns Namespace, backends []Backend) ([]ruleset.Ruleset, error) {
 	all := make([]ruleset.Ruleset, len(backends))
 	err := ns.Do(func() (err error) {
@@ -142,9 +165,10 @@ func Rulesets(ctx context.Context, ns Namespace, backends []Backend) ([]ruleset.
 	return all, err
 }
 
-// saved is what a command's -save prints, without probes. It creates no table.
+// saved is what a command's -save prints, without probes. It creates no table
+// where these can be listed.
 func saved(ctx context.Context, command string) (ruleset.Ruleset, error) {
-	text, err := run(ctx, command+"-save", "")
+	text, err := save(ctx, command, trace.Tables())
 	if err != nil {
 		return ruleset.Ruleset{}, err
 	}

@@ -84,7 +84,7 @@ var causes = []Cause{
 		Name: "notrack", Find: findNotrack, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "A rule in {node} takes the packet out of connection tracking: {table}/{chain} rule {rule}", Zh: "{node} 的一条规则让数据包绕过了连接跟踪：{table}/{chain} 第 {rule} 条"},
 		Because: Words{En: "Without connection tracking there is no NAT, in either direction, and no answer counts as ESTABLISHED: {text}.", Zh: "没有连接跟踪，两个方向上都不会有 NAT，应答也不会被认作 ESTABLISHED：{text}。"},
-		Opens:   Words{En: "Only this service is tracked again, for {sender}; every connection takes a place in the table of connection tracking.", Zh: "只有 {sender} 的这项服务重新被跟踪；每个连接会在连接跟踪表中占一个位置。"},
+		Opens:   Words{En: "Only this service is tracked again, {for}; every connection takes a place in the table of connection tracking.", Zh: "只有{for}这项服务重新被跟踪；每个连接会在连接跟踪表中占一个位置。"},
 	},
 	{
 		Name: "hairpin", Find: findHairpin, Reasons: []string{"IP_LOCAL_SOURCE", "NO_SOCKET"},
@@ -132,25 +132,25 @@ var causes = []Cause{
 		Name: "published-other-protocol", Find: findPublishedOtherProtocol, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "Port {port} of {node} is published for {other}, not for {proto}", Zh: "{node} 的端口 {port} 是为 {other} 发布的，而不是 {proto}"},
 		Because: Words{En: "The rule that would send the request on is for another protocol: {text}. {todo}", Zh: "本应转发请求的规则针对的是另一种协议：{text}。{todo}"},
-		Opens:   Words{En: "The port is published for {proto} as well, for this sender only; leave -s out for everybody. With Docker: publish with -p …/{proto}.", Zh: "该端口也为 {proto} 发布，但仅限这个发送方；去掉 -s 就对所有人有效。在 Docker 中：用 -p …/{proto} 发布。"},
+		Opens:   Words{En: "The port is published for {proto} as well, {whom}. With Docker: publish with -p …/{proto}.", Zh: "该端口也为 {proto} 发布，{whom}。在 Docker 中：用 -p …/{proto} 发布。"},
 	},
 	{
 		Name: "published-other-address", Find: findPublishedOtherAddress, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "Port {port} of {node} is published on {published} only", Zh: "{node} 的端口 {port} 只发布在 {published} 上"},
 		Because: Words{En: "The request is for {addr}, and the rule that would send it on is for another address: {text}.", Zh: "请求的目的地址是 {addr}，而本应转发它的规则只针对另一个地址：{text}。"},
-		Opens:   Words{En: "The port is published on {addr} as well, for this sender only; leave -s out for everybody. With Docker: publish without an address in front of the port.", Zh: "该端口也在 {addr} 上发布，但仅限这个发送方；去掉 -s 就对所有人有效。在 Docker 中：发布时不要在端口前写地址。"},
+		Opens:   Words{En: "The port is published on {addr} as well, {whom}. With Docker: publish without an address in front of the port.", Zh: "该端口也在 {addr} 上发布，{whom}。在 Docker 中：发布时不要在端口前写地址。"},
 	},
 	{
 		Name: "nat-passed-over", Find: findNatPassedOver, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "The rule that publishes port {port} of {node} is not for this packet: {match}", Zh: "发布 {node} 端口 {port} 的规则不适用于这个数据包：{match}"},
 		Because: Words{En: "{table}/{chain} rule {rule} would have sent the request on, but asks for {match}, which the packet has not ({have}): {text}.", Zh: "{table}/{chain} 第 {rule} 条本应转发请求，但它要求 {match}，而数据包不符（{have}）：{text}。"},
-		Opens:   Words{En: "The port is published for this sender as well, past what the rule asks for.", Zh: "该端口也对这个发送方发布，不再受这条规则的条件限制。"},
+		Opens:   Words{En: "The port is published {also}, past what the rule asks for.", Zh: "该端口{also}，不再受这条规则的条件限制。"},
 	},
 	{
 		Name: "nat-not-reached", Find: findNatNotReached, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "{table}/{chain} rule {rule} in {node} keeps the packet from the rule that publishes port {port}", Zh: "{node} 的 {table}/{chain} 第 {rule} 条使数据包到不了发布端口 {port} 的规则"},
 		Because: Words{En: "A rule for the port is there and would match, but this one decides before it whether it is asked at all: {text}.", Zh: "有一条针对该端口且能匹配的规则，但是否会查询到它，由排在前面的这条规则决定：{text}。"},
-		Opens:   Words{En: "The port is published for this sender as well, in front of the rule that keeps others away from it.", Zh: "该端口也对这个发送方发布，排在这条把其他流量挡开的规则之前。"},
+		Opens:   Words{En: "The port is published {also}, in front of the rule that keeps others away from it.", Zh: "该端口{also}，排在这条把其他流量挡开的规则之前。"},
 	},
 	{
 		Name: "not-published", Find: findNotPublished, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
@@ -370,7 +370,7 @@ var causes = []Cause{
 		Name: "native-nft", Find: findNativeNft, Reasons: []string{"NETFILTER_DROP"},
 		Title:   Words{En: "A chain of nf_tables in {node}, which iptables does not show, stops the packet: {chains}", Zh: "{node} 中一条 iptables 看不到的 nf_tables 链拦下了数据包：{chains}"},
 		Because: Words{En: "The packet vanished where this chain stands, and nothing else there would stop it. nft list ruleset shows it.", Zh: "数据包正是在这条链所在的位置消失的，那里没有别的东西会拦下它。nft list ruleset 可以看到它。"},
-		Opens:   Words{En: "Only this request and its answer are let through, by a rule in the same chain.", Zh: "只放行这个请求和它的应答，规则加在同一条链里。"},
+		Opens:   Words{En: "Only requests like this one and their answers are let through, by a rule in the same chain.", Zh: "只放行与此相同的请求及其应答，规则加在同一条链里。"},
 	},
 	{
 		Name: "silent-service", Find: findSilentService,

@@ -98,7 +98,13 @@ func nftSpec(p passage) string {
 	if p.Dst.Addr().Is6() {
 		ip = "ip6"
 	}
-	words := []string{ip, "saddr", bare(p.Src.Addr()), ip, "daddr", bare(p.Dst.Addr())}
+	var words []string
+	if !p.isStandIn(p.Src) {
+		words = append(words, ip, "saddr", bare(p.Src.Addr()))
+	}
+	if !p.isStandIn(p.Dst) {
+		words = append(words, ip, "daddr", bare(p.Dst.Addr()))
+	}
 	port, side := p.Dst.Port(), "dport"
 	if p.back {
 		port, side = p.Src.Port(), "sport"

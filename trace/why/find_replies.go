@@ -266,6 +266,7 @@ func findHairpin(c *Case) *Finding {
 	}
 	p := c.coming(c.Request, t)
 	p.Dst, p.Src = last.Dst, first.Src
+	p.standIn = netip.Addr{} // only this way needs it, not every request
 	e := exception{table: trace.NAT, chain: trace.Postrouting.String(), at: 1, spec: p.spec(), target: []string{string(trace.Masquerade)}}
 	v := c.natVariant(t.Node)
 	return &Finding{

@@ -45,7 +45,7 @@ func TestWider(t *testing.T) {
 }
 
 // TestLets says of each kind of packet what the fix lets pass: no port where it
-// names none.
+// names none, and no sender where that stands for others.
 func TestLets(t *testing.T) {
 	drop := func(s trace.Step) trace.Step {
 		s.Verdict = trace.Drop
@@ -58,14 +58,15 @@ func TestLets(t *testing.T) {
 	sent := answer
 	sent.Node, sent.Hook, sent.Verdict, sent.In, sent.Out = "web", trace.Output, trace.Accept, "", "eth0"
 	for name, test := range map[string]struct {
-		walks  []trace.Walk
-		ping   bool
-		en, zh string
+		walks   []trace.Walk
+		ping    bool
+		en, zh  string
+		anybody string // en, where the sender stands for all
 	}{
-		"a request":        {[]trace.Walk{syn(trace.Dropped, leaving(), drop(forwarded(trace.Filter)))}, false, "Only TCP from 192.168.23.1 to 172.17.0.2:80 and its answers may pass.", "只放行从 192.168.23.1 到 172.17.0.2:80 的 TCP 流量及其应答。"},
-		"its answer":       {[]trace.Walk{syn(trace.Delivered, leaving(), arrived), syn(trace.Dropped, sent, answer)}, false, "Only answers from 172.17.0.2:80 to 192.168.23.1 may pass.", "只放行从 172.17.0.2:80 到 192.168.23.1 的应答。"},
-		"a ping":           {[]trace.Walk{syn(trace.Dropped, leaving(), drop(forwarded(trace.Filter)))}, true, "Only pings from 192.168.23.1 to 172.17.0.2 and their answers may pass.", "只放行从 192.168.23.1 到 172.17.0.2 的 ping 及其应答。"},
-		"the ping's reply": {[]trace.Walk{syn(trace.Delivered, leaving(), arrived), syn(trace.Dropped, sent, answer)}, true, "Only answers to pings, from 172.17.0.2 to 192.168.23.1, may pass.", "只放行从 172.17.0.2 到 192.168.23.1 的 ping 应答。"},
+		"a request":        {[]trace.Walk{syn(trace.Dropped, leaving(), drop(forwarded(trace.Filter)))}, false, "Only TCP from 192.168.23.1 to 172.17.0.2:80 and its answers may pass.", "只放行从 192.168.23.1 到 172.17.0.2:80 的 TCP 流量及其应答。", "Only TCP to 172.17.0.2:80, from anywhere, and its answers may pass."},
+		"its answer":       {[]trace.Walk{syn(trace.Delivered, leaving(), arrived), syn(trace.Dropped, sent, answer)}, false, "Only answers from 172.17.0.2:80 to 192.168.23.1 may pass.", "只放行从 172.17.0.2:80 到 192.168.23.1 的应答。", "Only answers from 172.17.0.2:80, to anywhere, may pass."},
+		"a ping":           {[]trace.Walk{syn(trace.Dropped, leaving(), drop(forwarded(trace.Filter)))}, true, "Only pings from 192.168.23.1 to 172.17.0.2 and their answers may pass.", "只放行从 192.168.23.1 到 172.17.0.2 的 ping 及其应答。", "Only pings to 172.17.0.2, from anywhere, and their answers may pass."},
+		"the ping's reply": {[]trace.Walk{syn(trace.Delivered, leaving(), arrived), syn(trace.Dropped, sent, answer)}, true, "Only answers to pings, from 172.17.0.2 to 192.168.23.1, may pass.", "只放行从 172.17.0.2 到 192.168.23.1 的 ping 应答。", "Only answers to pings, from 172.17.0.2 to anywhere, may pass."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := dockerHost(t, table("filter", ":INPUT ACCEPT", ":FORWARD DROP"))
@@ -83,6 +84,17 @@ func TestLets(t *testing.T) {
 			}
 			if got := a.Text("zh").Opens; !strings.HasPrefix(got, test.zh) {
 				t.Errorf("%s: %s; want %s", a.Cause, got, test.zh)
+			}
+			if fix := strings.Join(a.Fix.Commands, "\n"); !strings.Contains(fix, " 192.168.23.1/32 ") {
+				t.Errorf("%s: for somebody else: %s", a.Cause, fix)
+			}
+			e.Question.StandIn = true
+			a = Explain(e)
+			if got := a.Text("en").Opens; !strings.HasPrefix(got, test.anybody) {
+				t.Errorf("%s: %s; want %s", a.Cause, got, test.anybody)
+			}
+			if fix := strings.Join(a.Fix.Commands, "\n"); len(a.Fix.Commands) == 0 || strings.Contains(fix, "192.168.23.1/") {
+				t.Errorf("%s: for one alone: %s", a.Cause, fix)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -14,11 +15,18 @@ type passage struct {
 	header trace.Packet
 	// back says that it is the answer.
 	back bool
+	// standIn is the address of a sender that stands for others (Question.StandIn);
+	// invalid where the sender is one that is meant.
+	standIn netip.Addr
 }
 
 // coming is the packet of a walk at one of its steps.
 func (c *Case) coming(w *trace.Walk, s trace.Step) passage {
-	return passage{Step: s, header: w.Packet, back: c.IsReply(w)}
+	p := passage{Step: s, header: w.Packet, back: c.IsReply(w)}
+	if c.Question.StandIn {
+		p.standIn = c.Attempt.Local.Addr()
+	}
+	return p
 }
 
 // answer is the answer to the packet as it would come back through the same
@@ -49,10 +57,22 @@ const (
 	echoReply6 = 129
 )
 
+// isStandIn says whether an address is that of a sender that stands for others. A
+// node that has rewritten it is meant itself.
+func (p passage) isStandIn(a netip.AddrPort) bool {
+	return p.standIn.IsValid() && a.Addr().WithZone("") == p.standIn.WithZone("")
+}
+
 // spec are the matches of a rule for this packet and its like: the same way,
 // the same service.
 func (p passage) spec() []string {
-	spec := []string{"-s", single(p.Src.Addr().WithZone("")), "-d", single(p.Dst.Addr().WithZone(""))}
+	var spec []string
+	if !p.isStandIn(p.Src) {
+		spec = append(spec, "-s", single(p.Src.Addr().WithZone("")))
+	}
+	if !p.isStandIn(p.Dst) {
+		spec = append(spec, "-d", single(p.Dst.Addr().WithZone("")))
+	}
 	port, side := p.Dst.Port(), "--dport"
 	if p.back {
 		port, side = p.Src.Port(), "--sport"
@@ -83,6 +103,9 @@ func (p passage) like() Values {
 		v["sender"], v["to"], v["let"] = endpoint(p.Src), bare(p.Dst.Addr()), letAnswer
 	case ping:
 		v["let"] = letPing
+	}
+	if p.isStandIn(p.Src) || p.isStandIn(p.Dst) {
+		v["let"] += ofAnybody
 	}
 	return v
 }

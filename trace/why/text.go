@@ -28,6 +28,14 @@ const (
 	letAnswer  = "answer"
 	letPing    = "ping"
 	letPong    = "pong"
+	// ofAnybody stands behind one of them where the sender stands for all.
+	ofAnybody = "-of-anybody"
+)
+
+// Whom a fix is for, as the values "whom", "also" and "for" say it.
+const (
+	forSender  = "sender"
+	forAnybody = "anybody" // as the sender stood for all
 )
 
 // What the value "todo" says that is to be done with a port that is not published.
@@ -73,6 +81,23 @@ var phrases = map[string]map[string]Words{
 		letAnswer:  {En: "answers from {sender} to {to}", Zh: "从 {sender} 到 {to} 的应答"},
 		letPing:    {En: "pings from {sender} to {to} and their answers", Zh: "从 {sender} 到 {to} 的 ping 及其应答"},
 		letPong:    {En: "answers to pings, from {sender} to {to},", Zh: "从 {sender} 到 {to} 的 ping 应答"},
+
+		letRequest + ofAnybody: {En: "{transport} to {to}, from anywhere, and its answers", Zh: "从任何地方到 {to} 的 {transport} 流量及其应答"},
+		letAnswer + ofAnybody:  {En: "answers from {sender}, to anywhere,", Zh: "从 {sender} 到任何地方的应答"},
+		letPing + ofAnybody:    {En: "pings to {to}, from anywhere, and their answers", Zh: "从任何地方到 {to} 的 ping 及其应答"},
+		letPong + ofAnybody:    {En: "answers to pings, from {sender} to anywhere,", Zh: "从 {sender} 到任何地方的 ping 应答"},
+	},
+	"whom": {
+		forSender:  {En: "for this sender only; leave -s out for everybody", Zh: "但仅限这个发送方；去掉 -s 就对所有人有效"},
+		forAnybody: {En: "for everybody", Zh: "对所有人有效"},
+	},
+	"also": {
+		forSender:  {En: "for this sender as well", Zh: "也对这个发送方发布"},
+		forAnybody: {En: "for everybody", Zh: "对所有人发布"},
+	},
+	"for": {
+		forSender:  {En: "for {sender}", Zh: " {sender} 的"},
+		forAnybody: {En: "for everybody", Zh: "所有发送方的"},
 	},
 	"counts": {
 		countsLarger:     {En: "Of the settings for all and for {in} itself the larger value counts.", Zh: "all 与 {in} 自身的两个设置中，取较大的值。"},
@@ -110,7 +135,13 @@ func (a Answer) Text(lang string) Text {
 	if i := slices.IndexFunc(causes, func(c Cause) bool { return c.Name == a.Cause }); i >= 0 {
 		entry = causes[i]
 	}
-	v := a.Values.in(lang)
+	whom := forSender
+	if a.Question.StandIn {
+		whom = forAnybody
+	}
+	v := Values{"whom": whom, "also": whom, "for": whom}
+	maps.Copy(v, a.Values)
+	v = v.in(lang)
 	t := Text{Title: v.fill(entry.Title.In(lang)), Because: strings.TrimSpace(v.fill(entry.Because.In(lang)))}
 	if len(a.Fix.Commands) > 0 {
 		t.Opens = v.fill(entry.Opens.In(lang))

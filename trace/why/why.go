@@ -37,6 +37,9 @@ type Question struct {
 	// Source and Port are the sender's own; zero leaves them to the kernel.
 	Source netip.Addr
 	Port   uint16
+	// StandIn says that the sender was made for the question, in the place of real
+	// ones: what lets it through has to be for their addresses too.
+	StandIn bool
 }
 
 // Result says what a request brought its sender.
