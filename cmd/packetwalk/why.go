@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -59,13 +60,22 @@ func newWhy() *cobra.Command {
 			"local (the host itself), container NAME, outside (a temporary client behind a veth pair), or anyone, as without it: then the next real request is waited for. " +
 			"With --ruleset the question is about a host that is rebuilt from the output of iptables-save; --addresses then tells which address is its own.",
 		Example: "  packetwalk why 192.168.23.149:80 --from client\n  packetwalk why web:80 --from outside\n" +
-			"  packetwalk why 8080 --from 'container web'\n  packetwalk why udp/192.0.2.1:53 --scenario docker-default --from c1\n" +
+			"  packetwalk why 8080 --from container db\n  packetwalk why udp/192.0.2.1:53 --scenario docker-default --from c1\n" +
 			"  packetwalk why 192.168.23.149:80 --from 203.0.113.5 --ruleset iptables-save.txt --json",
-		Args: exactly(1, "one target such as 192.0.2.1:80"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if from, _ := cmd.Flags().GetString("from"); from == fromContainer && len(args) == 2 {
+				return nil // the container's name is one
+			}
+			return exactly(1, "one target such as 192.0.2.1:80")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			flags, err := readWhyFlags(cmd, args[0])
+			target, container := apart(os.Args, args)
+			flags, err := readWhyFlags(cmd, target)
 			if err != nil {
 				return err
+			}
+			if container != "" {
+				flags.from += " " + container
 			}
 			return answerWhy(cmd.Context(), flags)
 		},
@@ -73,7 +83,7 @@ func newWhy() *cobra.Command {
 	addPrintFlags(cmd)
 	addIptablesFlag(cmd)
 	f := cmd.Flags()
-	f.String("from", "", "where the request comes from: a node of the lab; on a host local, outside, 'container NAME' or anyone; with --ruleset an address")
+	f.String("from", "", "where the request comes from: a node of the lab; on a host local, outside, container NAME or anyone; with --ruleset an address")
 	f.Uint16("from-port", 0, "the port that the request comes from (0: any)")
 	f.Duration("wait", 0, "how long an answer is waited for, and without --from how long a request (default 2.5s and 5m)")
 	f.Bool("fix", false, "print the commands that mend it and, in a lab, run them after a yes")
@@ -137,4 +147,25 @@ func (w whyFlags) check() error {
 		return nil
 	}
 	return usageError{inputError{errors.New(problem)}}
+}
+
+// fromContainer is the value of --from that a container's name follows.
+const fromContainer = "container"
+
+// apart tells which of two arguments is the target, and which the name of a
+// container: that which follows --from container on the command line. Of one
+// argument it is the target.
+func apart(line, args []string) (target, container string) {
+	if len(args) == 1 {
+		return args[0], ""
+	}
+	for i, word := range line[:len(line)-1] {
+		if word == "--from="+fromContainer || word == fromContainer && i > 0 && line[i-1] == "--from" {
+			container = line[i+1]
+		}
+	}
+	if args[0] == container {
+		return args[1], container
+	}
+	return args[0], args[1]
 }

@@ -54,7 +54,7 @@ func originOf(from string) (vantage.Origin, error) {
 	case isContainer && name != "":
 		return vantage.Origin{Kind: vantage.InContainer, Container: name}, nil
 	}
-	return vantage.Origin{}, usageError{inputError{fmt.Errorf("--from %q: on a machine it is local, outside, 'container NAME', or anyone to wait for a request; a node belongs to a lab, and no running lab has one of that name", from)}}
+	return vantage.Origin{}, usageError{inputError{fmt.Errorf("--from %q: on a machine it is local, outside, container NAME, or anyone to wait for a request; a node belongs to a lab, and no running lab has one of that name", from)}}
 }
 
 // hostScene is this machine, to be asked about.

@@ -284,7 +284,7 @@ func labToAsk(flags whyFlags) (which string, ok bool, err error) {
 		}
 		return flags.lab, true, nil
 	case len(all) > 0 && flags.from == "":
-		return "", false, usageError{inputError{errors.New("a lab is running: say with --from whether one of its nodes asks, or, about this machine, local, outside, 'container NAME' or anyone")}}
+		return "", false, usageError{inputError{errors.New("a lab is running: say with --from whether one of its nodes asks, or, about this machine, local, outside, container NAME or anyone")}}
 	case len(all) == 0 && os.Geteuid() != 0:
 		return "", false, errors.Join(lost, errors.New("no lab of this user is running, and asking about this machine needs root: "+
 			"run it with sudo, or start a lab in another terminal, for example with packetwalk run publish-port"))
