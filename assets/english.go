@@ -51,7 +51,7 @@ func english() Messages {
 			Forwarded:   "forwarded: left {node} by {out}; what lies beyond is not traced",
 			Dropped:     "dropped in {node} by {place}",
 			Rejected:    "rejected in {node} by {place}",
-			Lost:        "lost in {node} after {place}, outside netfilter: {where}",
+			Lost:        "lost in {node} after {place}, outside iptables: {where}",
 			LostRouting: "at the routing decision (no route, forwarding off, reverse path filter …)",
 			LostBetween: "between two hooks (TTL at its end, larger than the MTU …)",
 			LostUpwards: "on its way up to the protocol",
@@ -167,7 +167,7 @@ func englishHelp() Help {
 		Forwarded:  Term{"forwarded", "Left by an interface whose other end is not traced."},
 		Dropped:    Term{"dropped", "A rule or a policy discarded the packet."},
 		Rejected:   Term{"rejected", "A rule discarded the packet and answered with an error."},
-		Lost:       Term{"lost", "Stopped outside netfilter, for example by routing."},
+		Lost:       Term{"lost", "Stopped outside iptables, for example by routing or a native nft chain."},
 		Unfinished: Term{"unfinished", "The trace ended, or came to its rate limit, before the walk did."},
 
 		MarkPacket:  Term{"●", "the packet, and the station, node or chain it is in"},

@@ -16,7 +16,7 @@ func englishWhy() Why {
 		WalkHead: "{what} (walk {id}), {outcome}: {packet} {src} to {dst}",
 		Request:  "request", Reply: "reply", Refusal: "refusal", Notice: "notice",
 		Passed: "{node}: {hooks}: let through", Stop: "{node}: {place}: {verdict}", Decided: "decided here", Ended: "it ended here",
-		Rewrites: "{verdict} to {addr}", Lost: "lost in {node} after {place}, outside netfilter",
+		Rewrites: "{verdict} to {addr}", Lost: "lost in {node} after {place}, outside iptables",
 		MoreWalks: "more walks of this request: {n}",
 	}
 }

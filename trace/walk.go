@@ -66,7 +66,7 @@ const (
 	Forwarded  Outcome = "forwarded"  // left by an interface whose other end is not traced
 	Dropped    Outcome = "dropped"    // a rule or a policy dropped it
 	Rejected   Outcome = "rejected"   // a rule answered it with an error
-	Lost       Outcome = "lost"       // stopped outside netfilter
+	Lost       Outcome = "lost"       // stopped outside iptables
 	Unfinished Outcome = "unfinished" // the trace ended before the walk did
 )
 

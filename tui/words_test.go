@@ -80,7 +80,7 @@ func TestOutcomeWords(t *testing.T) {
 		{trace.Dropped, rule, "dropped in host by filter/FORWARD rule 3"},
 		{trace.Dropped, policy, "dropped in host by the policy of filter/FORWARD"},
 		{trace.Rejected, rule, "rejected in host by filter/FORWARD rule 3"},
-		{trace.Lost, conntrack, "lost in host after conntrack in PREROUTING, outside netfilter: at the routing decision (no route, forwarding off, reverse path filter …)"},
+		{trace.Lost, conntrack, "lost in host after conntrack in PREROUTING, outside iptables: at the routing decision (no route, forwarding off, reverse path filter …)"},
 		{trace.Unfinished, rule, "unfinished: the trace ended, or came to its rate limit, before the walk did"},
 		{"", rule, "on its way"},
 	} {

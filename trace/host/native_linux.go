@@ -13,8 +13,8 @@ import (
 	"packetwalk/trace"
 )
 
-// ownTables is how the names of tables begin that this program makes.
-const ownTables = "packetwalk"
+// OwnTables is how the names of the tables begin that this program makes for itself.
+const OwnTables = "packetwalk"
 
 // NativeChains lists the base chains of nf_tables, in the network namespace of
 // the calling thread, that iptables does not show: all but the built-in chains
@@ -28,7 +28,7 @@ func NativeChains(conn *nftables.Conn) ([]*nftables.Chain, error) {
 		return nil, fmt.Errorf("listing the chains of nf_tables: %w", err)
 	}
 	return slices.DeleteFunc(all, func(c *nftables.Chain) bool {
-		return c.Hooknum == nil || c.Table.Family == nftables.TableFamilyARP || strings.HasPrefix(c.Table.Name, ownTables) || isOfIptables(c)
+		return c.Hooknum == nil || c.Table.Family == nftables.TableFamilyARP || strings.HasPrefix(c.Table.Name, OwnTables) || isOfIptables(c)
 	}), nil
 }
 

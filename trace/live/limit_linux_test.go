@@ -53,6 +53,11 @@ type limited struct {
 
 func startLimited(t testing.TB, l *lab.Lab, variant, words string, rate int) *limited {
 	t.Helper()
+	return startOn(t, l, backends(variant), words, rate)
+}
+
+func startOn(t testing.TB, l *lab.Lab, backends []nflog.Backend, words string, rate int) *limited {
+	t.Helper()
 	f, err := filter.Parse(words)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +65,7 @@ func startLimited(t testing.TB, l *lab.Lab, variant, words string, rate int) *li
 	tr, err := live.Start(t.Context(), live.Config{
 		Finished: true, Rate: rate,
 		Targets: []nflog.Target{{
-			Node: "host", Namespace: l.Node("host"), Backends: backends(variant), Tables: trace.Tables(), Careful: true, Filter: f,
+			Node: "host", Namespace: l.Node("host"), Backends: backends, Tables: trace.Tables(), Careful: true, Filter: f,
 		}},
 		Options: nflog.Options{Report: func(err error) { t.Error(err) }},
 	})

@@ -10,6 +10,7 @@ import (
 	"packetwalk/lab"
 	"packetwalk/lab/labtest"
 	"packetwalk/trace"
+	"packetwalk/trace/nflog"
 )
 
 // What a native nft chain does to a packet is not put down to a rule of iptables,
@@ -65,6 +66,69 @@ func TestNativeChains(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestFilterSurvivesOthersNAT holds that a filter follows a packet through NAT of
+// which the traced rules know nothing: that of a native chain, or of the other
+// implementation of iptables. No rule of those that are traced tracks connections.
+func TestFilterSurvivesOthersNAT(t *testing.T) {
+	for name, test := range map[string]struct {
+		traced  []string // variants of iptables
+		rewrite func(*testing.T, *lab.Namespace)
+	}{
+		"native, nft":    {[]string{"nft"}, nativeNAT},
+		"native, legacy": {[]string{"legacy"}, nativeNAT},
+		"legacy, both":   {[]string{"nft", "legacy"}, func(t *testing.T, n *lab.Namespace) { iptablesNAT(t, n, "legacy") }},
+		"nft, both":      {[]string{"nft", "legacy"}, func(t *testing.T, n *lab.Namespace) { iptablesNAT(t, n, "nft") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, variant := range []string{"nft", "legacy"} {
+				labtest.NeedIptables(t, variant)
+			}
+			topology := flooded()
+			topology.Nodes[1].Rules = nil
+			l := labtest.Build(t, topology, test.traced[0])
+			test.rewrite(t, l.Node("host"))
+			var traced []nflog.Backend
+			for _, v := range test.traced {
+				traced = append(traced, backends(v)...)
+			}
+			tr := startOn(t, l, traced, "udp port 5000", 0)
+			blast(t, l.Node("client"), "192.168.23.149:5000", func() bool { return true })
+			await(t, "the walk", func() bool { return tr.seen(func(trace.Walk) bool { return true }) })
+			walks := tr.close(t)
+			seen := map[trace.Variant]bool{}
+			for _, s := range walks[0].Steps {
+				if s.Hook == trace.Input && s.Table == trace.Filter && s.Dst.Port() == 7 {
+					seen[s.Variant] = true
+				}
+			}
+			if walks[0].Outcome != trace.Delivered || len(seen) != len(test.traced) {
+				t.Errorf("the packet is %s:\n%s", walks[0].Outcome, describe(walks[0]))
+			}
+		})
+	}
+}
+
+// nativeNAT leads port 5000 to port 7 by a table that iptables does not show.
+func nativeNAT(t *testing.T, n *lab.Namespace) {
+	t.Helper()
+	if _, err := exec.LookPath("nft"); err != nil {
+		labtest.Skip(t, "nft is missing: apt-get install nftables")
+	}
+	native(t, n, "type nat hook prerouting priority -100; udp dport 5000 dnat to 192.168.23.149:7")
+}
+
+// iptablesNAT does so by a variant of iptables.
+func iptablesNAT(t *testing.T, n *lab.Namespace, variant string) {
+	t.Helper()
+	err := n.Do(func() error {
+		return exec.Command(lab.Command(variant).Iptables, "-t", "nat", "-A", "PREROUTING", "-p", "udp", "--dport", "5000",
+			"-j", "DNAT", "--to-destination", "192.168.23.149:7").Run()
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

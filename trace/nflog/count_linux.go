@@ -90,7 +90,7 @@ func (b *backend) counters(ctx context.Context, table trace.Table) (map[Prefix]u
 		return counters, nil
 	}
 	for _, hook := range []trace.Hook{trace.Prerouting, trace.Output} {
-		err := dumpRules(b.Family, func(rule []byte) error {
+		err := dumpRules(nftFamily(b.Family), func(rule []byte) error {
 			prefix, ok := findPrefix(rule)
 			if !ok {
 				return nil

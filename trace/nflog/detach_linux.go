@@ -193,7 +193,7 @@ func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
 // expressions that no library knows.
 func listProbes(family trace.Family) ([]listedRule, error) {
 	var probes []listedRule
-	err := dumpRules(family, func(rule []byte) error {
+	err := dumpRules(nftFamily(family), func(rule []byte) error {
 		prefix, ok := findPrefix(rule)
 		if !ok {
 			return nil

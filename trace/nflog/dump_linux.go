@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -25,7 +26,7 @@ var errInterrupted = errors.New("the rules changed while they were listed")
 
 // dumpRules calls f with the attributes of every nf_tables rule of a family, or
 // of the table and chain that further attributes name.
-func dumpRules(family trace.Family, f func(rule []byte) error, of ...netlink.Attribute) error {
+func dumpRules(family nftables.TableFamily, f func(rule []byte) error, of ...netlink.Attribute) error {
 	const patience = 5
 	var err error
 	for range patience {
@@ -46,7 +47,7 @@ func dumpRules(family trace.Family, f func(rule []byte) error, of ...netlink.Att
 }
 
 // dump reads all rules, or fails where they changed meanwhile.
-func dump(family trace.Family, of []netlink.Attribute) ([][]byte, error) {
+func dump(family nftables.TableFamily, of []netlink.Attribute) ([][]byte, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
@@ -88,7 +89,7 @@ func dump(family trace.Family, of []netlink.Attribute) ([][]byte, error) {
 const sizeofNfgenmsg = 4
 
 // dumpRequest asks for every rule of a family that has the attributes.
-func dumpRequest(family trace.Family, of []netlink.Attribute) []byte {
+func dumpRequest(family nftables.TableFamily, of []netlink.Attribute) []byte {
 	attrs, err := netlink.MarshalAttributes(of)
 	if err != nil {
 		panic(err) // names of tables and chains are never too long for an attribute
@@ -100,7 +101,7 @@ func dumpRequest(family trace.Family, of []netlink.Attribute) []byte {
 	var b bytes.Buffer
 	// Writing to a buffer does not fail.
 	_ = binary.Write(&b, binary.NativeEndian, h)
-	b.Write([]byte{byte(nftFamily(family)), unix.NFNETLINK_V0, 0, 0})
+	b.Write([]byte{byte(family), unix.NFNETLINK_V0, 0, 0})
 	b.Write(attrs)
 	return b.Bytes()
 }
@@ -125,7 +126,7 @@ type listedRule struct {
 // listRules lists the rules of every chain, in their order.
 func listRules(family trace.Family) (map[place][]listedRule, error) {
 	all := map[place][]listedRule{}
-	err := dumpRules(family, func(data []byte) error {
+	err := dumpRules(nftFamily(family), func(data []byte) error {
 		r, err := readRule(data)
 		at := place{r.table, r.chain}
 		all[at] = append(all[at], r)

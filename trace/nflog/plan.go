@@ -29,9 +29,11 @@ type Subject struct {
 	Known map[int]string
 	// Careful says that the plan must change nothing for packets. Asking for
 	// the state of a connection switches connection tracking on where it is
-	// off, and so does a nat table: where a ruleset has neither, a careful plan
-	// does without.
+	// off, and so does a nat table: where a ruleset has neither, and others have
+	// not switched it on (Tracked), a careful plan does without.
 	Careful bool
+	// Tracked says that connections are tracked, whatever these rules say.
+	Tracked bool
 	// Ask says that the kernel can be asked, by its own trace, what a rule did.
 	Ask bool
 	// Filter chooses the connections whose packets are reported.
@@ -100,7 +102,7 @@ func NewPlan(s Subject) *Plan {
 	p := &Plan{
 		Probes: map[int]trace.Probe{}, Matches: map[int]string{}, Next: s.Next, subject: s,
 		edits:     map[trace.Table][]edit{},
-		conntrack: !s.Careful || TracksConnections(s.Rules),
+		conntrack: !s.Careful || s.Tracked || TracksConnections(s.Rules),
 		narrow:    s.Filter.String() != "",
 	}
 	for _, name := range s.tables() {

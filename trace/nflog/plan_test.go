@@ -354,6 +354,7 @@ func TestPlanCounts(t *testing.T) {
 		{"every packet", func(*Subject) {}, trace.Raw},
 		{"those of a filter", func(s *Subject) { s.Filter = f }, trace.Mangle},
 		{"without connection tracking", func(s *Subject) { s.Filter, s.Careful, s.Rules = f, true, ruleset.Ruleset{} }, trace.Raw},
+		{"where others track connections", func(s *Subject) { s.Filter, s.Careful, s.Tracked, s.Rules = f, true, true, ruleset.Ruleset{} }, trace.Mangle},
 	} {
 		s := Subject{Rules: rules, Tables: trace.Tables(), Run: "run", Count: true}
 		test.change(&s)

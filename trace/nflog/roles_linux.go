@@ -10,7 +10,7 @@ import (
 // listRoles lists what the rules of a family are to a run.
 func listRoles(family trace.Family, run string) (map[ruleKey]role, error) {
 	l := roleList{family: family, run: run, roles: map[ruleKey]role{}}
-	err := dumpRules(family, l.add)
+	err := dumpRules(nftFamily(family), l.add)
 	return l.roles, err
 }
 

@@ -200,17 +200,28 @@ func (t *Tracer) planProbes(ctx context.Context) error {
 			next = max(next, b.plan.Next)
 		}
 	}
-	for _, b := range t.backends {
+	subjects := make([]Subject, len(t.backends))
+	for i, b := range t.backends {
 		var err error
 		if b.generation, err = t.generation(); err != nil {
 			return err
 		}
-		if err := b.look(ctx, Subject{
-			Variant: b.variant, Tables: t.target.Tables, Run: t.run, Group: t.group, Next: next,
+		subjects[i] = Subject{
+			Variant: b.variant, Tables: t.target.Tables, Run: t.run, Group: t.group,
 			Careful: t.target.Careful, Ask: t.mayAsk(b), Filter: t.target.Filter, Count: t.target.Count,
-		}); err != nil {
+		}
+		if err := b.look(ctx, &subjects[i]); err != nil {
 			return err
 		}
+	}
+	tracked, err := t.tracked(subjects)
+	if err != nil {
+		return err
+	}
+	for i, b := range t.backends {
+		s := subjects[i]
+		s.Next, s.Tracked = next, tracked[b.Family]
+		b.rules, b.plan = Visible(s.Rules), NewPlan(s)
 		next = b.plan.Next
 		maps.Copy(probes, b.plan.Probes)
 	}
@@ -249,8 +260,8 @@ func (t *Tracer) announce(planned map[int]trace.Probe) {
 	t.probes.Store(&current)
 }
 
-// look reads the backend's ruleset and plans for it.
-func (b *backend) look(ctx context.Context, s Subject) error {
+// look reads the backend's ruleset, to plan for it.
+func (b *backend) look(ctx context.Context, s *Subject) error {
 	rules, text, err := readRules(ctx, b.Command, s.Tables)
 	if err != nil {
 		return err
@@ -267,7 +278,6 @@ func (b *backend) look(ctx context.Context, s Subject) error {
 	if b.plan != nil {
 		s.Known = b.plan.Matches
 	}
-	b.rules, b.plan = Visible(s.Rules), NewPlan(s)
 	return nil
 }
 
