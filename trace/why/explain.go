@@ -75,13 +75,13 @@ func (c *Case) confirmed(entry Cause) bool {
 	return slices.ContainsFunc(c.Drops, func(d Drop) bool { return slices.Contains(entry.Reasons, d.Reason) })
 }
 
-// kernelsWord are the kernel's reasons as evidence.
+// kernelsWord are the kernel's reasons as evidence. They contradict only a cause that was named.
 func (c *Case) kernelsWord(entry Cause) []Fact {
 	var facts []Fact
 	for _, d := range c.Drops {
-		kind := KernelOther
-		if slices.Contains(entry.Reasons, d.Reason) {
-			kind = KernelAgrees
+		kind := KernelAgrees
+		if entry.Name != causeUnknown.Name && !slices.Contains(entry.Reasons, d.Reason) {
+			kind = KernelOther
 		}
 		facts = append(facts, Fact{Kind: kind, Values: Values{"reason": d.Reason, "function": d.Location, "node": d.Node}, Step: -1})
 	}

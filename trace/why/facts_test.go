@@ -87,3 +87,16 @@ func TestReasonWords(t *testing.T) {
 		}
 	}
 }
+
+// TestKernelsWordOfNothing holds that the kernel's word contradicts nothing where
+// nothing was blamed.
+func TestKernelsWordOfNothing(t *testing.T) {
+	e := dockerHost(t)
+	e.Attempt.Result = Refused
+	e.Drops = []Drop{{Reason: "NO_SOCKET", Location: "tcp_v4_rcv"}}
+	a := Explain(e)
+	said := slices.ContainsFunc(a.Evidence, func(f Fact) bool { return f.Kind == KernelAgrees && f.Values["reason"] == "NO_SOCKET" })
+	if a.Cause != Unknown || !said {
+		t.Errorf("%s: %+v", a.Cause, a.Evidence)
+	}
+}
