@@ -123,10 +123,30 @@ func findBacklogFull(c *Case) *Finding {
 	return nil
 }
 
+// refusedBeyond is a request that left the traced nodes for a namespace of the same
+// machine in which, by the kernel's word, no socket takes it in.
+func (c *Case) refusedBeyond() (last trace.Step, ok bool) {
+	if c.Request == nil || c.Request.Outcome != trace.Forwarded || c.Attempt.Result != Refused {
+		return trace.Step{}, false
+	}
+	ok = slices.ContainsFunc(c.Drops, func(d Drop) bool { return d.Node == "" && d.Reason == "NO_SOCKET" })
+	return c.Request.Steps[len(c.Request.Steps)-1], ok
+}
+
 // findNothingListens is a request that arrived where no socket takes it in.
 func findNothingListens(c *Case) *Finding {
+	if proto := c.Question.Target.Proto; proto != trace.TCP && proto != trace.UDP {
+		return nil
+	}
+	if last, ok := c.refusedBeyond(); ok {
+		node := bare(last.Dst.Addr())
+		return &Finding{
+			Culprit: Culprit{Kind: Socket, Node: node, Text: c.Question.Target.Proto.String() + " " + last.Dst.String()},
+			Values:  Values{"at": node, "dst": endpoint(last.Dst)},
+		}
+	}
 	at, ok := c.untaken()
-	if !ok || c.Question.Target.Proto != trace.TCP && c.Question.Target.Proto != trace.UDP {
+	if !ok {
 		return nil
 	}
 	return &Finding{

@@ -397,6 +397,28 @@ func TestTheKernelKnowsBetter(t *testing.T) {
 	}
 }
 
+// TestNothingListensBeyond blames a socket of a node that is not traced only where
+// the kernel says so.
+func TestNothingListensBeyond(t *testing.T) {
+	e := dockerHost(t)
+	out := on(trace.Postrouting, trace.Mangle, "172.17.0.9:81")
+	e.Attempt.Result = Refused
+	e.Attempt.Walks = []trace.Walk{syn(trace.Forwarded, leaving(), out)}
+	if a := Explain(e); a.Cause == "nothing-listens" {
+		t.Errorf("it was guessed: %+v", a.Culprit)
+	}
+	e.Drops = []Drop{{Node: "host", Reason: "NO_SOCKET"}}
+	if a := Explain(e); a.Cause == "nothing-listens" {
+		t.Errorf("what was dropped in the host was taken for it: %+v", a.Culprit)
+	}
+	e.Drops = []Drop{{Reason: "NO_SOCKET", Location: "tcp_v4_rcv"}}
+	a := Explain(e)
+	want := Culprit{Kind: Socket, Node: "172.17.0.9", Text: "tcp 172.17.0.9:81"}
+	if a.Cause != "nothing-listens" || a.Culprit == nil || *a.Culprit != want || a.Text("en").Title != "Nothing listens on 172.17.0.9:81 in 172.17.0.9" {
+		t.Errorf("%s, %+v: %s", a.Cause, a.Culprit, a.Text("en").Title)
+	}
+}
+
 // TestNotrackBothWays takes both directions back into connection tracking.
 func TestNotrackBothWays(t *testing.T) {
 	raw := table("raw", ":PREROUTING ACCEPT", ":OUTPUT ACCEPT",
