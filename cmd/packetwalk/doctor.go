@@ -14,7 +14,7 @@ import (
 func newDoctor() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Check what this machine has for labs and traces", Args: noArgs,
-		Long: "Tries out, in a sandbox that it throws away, everything that labs and traces need, and prints what is there, what is missing and the command that mends it. " +
+		Long: "Tries out what labs and traces need, all but the drop reasons in a sandbox that it throws away, and prints what is there, what is missing and the command that mends it. " +
 			"The exit code is 1 when something is missing.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			checks := append(lab.Doctor(cmd.Context()), dropReasons())

@@ -237,17 +237,16 @@ func cleanMachine(ctx context.Context, w io.Writer, netns []string) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	if len(netns) == 0 {
 		others, err := nflog.Others()
-		if err != nil {
-			return err
-		}
+		errs = append(errs, err)
 		for _, o := range others {
+			defer o.Close()
 			all = append(all, machine{name: o.Name, Namespace: o})
 		}
 	}
 	found := 0
-	var errs []error
 	for _, m := range all {
 		notes, err := cleanLeftovers(ctx, m)
 		errs = append(errs, err)

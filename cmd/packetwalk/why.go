@@ -69,7 +69,10 @@ func newWhy() *cobra.Command {
 			return exactly(1, "one target such as 192.0.2.1:80")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			target, container := apart(os.Args, args)
+			target, container, err := apart(os.Args, args)
+			if err != nil {
+				return err
+			}
 			flags, err := readWhyFlags(cmd, target)
 			if err != nil {
 				return err
@@ -155,17 +158,20 @@ const fromContainer = "container"
 // apart tells which of two arguments is the target, and which the name of a
 // container: that which follows --from container on the command line. Of one
 // argument it is the target.
-func apart(line, args []string) (target, container string) {
+func apart(line, args []string) (target, container string, err error) {
 	if len(args) == 1 {
-		return args[0], ""
+		return args[0], "", nil
 	}
 	for i, word := range line[:len(line)-1] {
 		if word == "--from="+fromContainer || word == fromContainer && i > 0 && line[i-1] == "--from" {
 			container = line[i+1]
 		}
 	}
-	if args[0] == container {
-		return args[1], container
+	switch container {
+	case args[0]:
+		return args[1], container, nil
+	case args[1]:
+		return args[0], container, nil
 	}
-	return args[0], args[1]
+	return "", "", usageError{fmt.Errorf("--from %s: the container's name has to follow at once", fromContainer)}
 }

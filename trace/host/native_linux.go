@@ -16,13 +16,18 @@ import (
 // OwnTables is how the names of the tables begin that this program makes for itself.
 const OwnTables = "packetwalk"
 
+// LacksNFTables says whether an error of asking nf_tables is that the kernel has
+// none: nobody registered the subsystem (nfnetlink_rcv_msg in
+// net/netfilter/nfnetlink.c).
+func LacksNFTables(err error) bool { return errors.Is(err, unix.EINVAL) }
+
 // NativeChains lists the base chains of nf_tables, in the network namespace of
 // the calling thread, that iptables does not show: all but the built-in chains
 // of its tables. Those for ARP are left out.
 func NativeChains(conn *nftables.Conn) ([]*nftables.Chain, error) {
 	all, err := conn.ListChains()
-	if errors.Is(err, unix.EINVAL) {
-		return nil, nil // this kernel has no nf_tables
+	if LacksNFTables(err) {
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing the chains of nf_tables: %w", err)

@@ -181,6 +181,9 @@ const (
 	// backlog is how long readers may be behind without a pause before walks
 	// are decided all the same.
 	backlog = 3 * time.Second
+	// hurry is how long walks that can be shown are held back while a reader is
+	// behind: what it has still to read may have begun before them.
+	hurry = 50 * time.Millisecond
 )
 
 // assemble runs until stop is closed, then ends the walks that are under way.
@@ -189,12 +192,11 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool, l *limiter) {
 	timer := time.NewTimer(idleTick)
 	defer timer.Stop()
 	ticked := time.Now()
+	var behind time.Time // since when walks are held back; zero where they are not
 	for {
 		select {
 		case e := <-t.events:
-			l.add(e)
-			t.note(e.at, true)
-			t.untaken.Add(-1)
+			t.take(l, e)
 			if len(t.events) > 0 {
 				continue // take what is there before drawing walks up
 			}
@@ -208,23 +210,37 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool, l *limiter) {
 			}
 		case <-t.stop:
 			for len(t.events) > 0 {
-				l.add(<-t.events)
+				t.take(l, <-t.events)
 			}
 			l.end()
 			a.Finish()
 			t.deliver(a, finished)
 			return
 		}
-		t.deliver(a, finished)
+		if behind.IsZero() && t.pending() {
+			behind = time.Now()
+		}
+		held := t.pending() && time.Since(behind) < hurry
+		if !held {
+			t.deliver(a, finished)
+			behind = time.Time{}
+		}
 		waiting := a.Waiting(finished)
-		t.note(time.Time{}, waiting)
+		t.note(time.Time{}, waiting || held)
 		switch {
-		case waiting || l.waiting():
+		case waiting || held || l.waiting():
 			timer.Reset(tick)
 		case !a.Empty():
 			timer.Reset(idleTick)
 		}
 	}
+}
+
+// take gives an event to the assembler.
+func (t *Trace) take(l *limiter, e arrival) {
+	l.add(e)
+	t.note(e.at, true)
+	t.untaken.Add(-1)
 }
 
 func (t *Trace) deliver(a *assemble.Assembler, finished bool) {

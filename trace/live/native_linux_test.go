@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"packetwalk/lab"
 	"packetwalk/lab/labtest"
@@ -76,11 +78,14 @@ func TestFilterSurvivesOthersNAT(t *testing.T) {
 	for name, test := range map[string]struct {
 		traced  []string // variants of iptables
 		rewrite func(*testing.T, *lab.Namespace)
+		later   bool // than the trace began
 	}{
-		"native, nft":    {[]string{"nft"}, nativeNAT},
-		"native, legacy": {[]string{"legacy"}, nativeNAT},
-		"legacy, both":   {[]string{"nft", "legacy"}, func(t *testing.T, n *lab.Namespace) { iptablesNAT(t, n, "legacy") }},
-		"nft, both":      {[]string{"nft", "legacy"}, func(t *testing.T, n *lab.Namespace) { iptablesNAT(t, n, "nft") }},
+		"native, nft":           {[]string{"nft"}, nativeNAT, false},
+		"native, legacy":        {[]string{"legacy"}, nativeNAT, false},
+		"native, later, nft":    {[]string{"nft"}, nativeNAT, true},
+		"native, later, legacy": {[]string{"legacy"}, nativeNAT, true},
+		"legacy, both":          {[]string{"nft", "legacy"}, func(t *testing.T, n *lab.Namespace) { iptablesNAT(t, n, "legacy") }, false},
+		"nft, both":             {[]string{"nft", "legacy"}, func(t *testing.T, n *lab.Namespace) { iptablesNAT(t, n, "nft") }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, variant := range []string{"nft", "legacy"} {
@@ -89,15 +94,28 @@ func TestFilterSurvivesOthersNAT(t *testing.T) {
 			topology := flooded()
 			topology.Nodes[1].Rules = nil
 			l := labtest.Build(t, topology, test.traced[0])
-			test.rewrite(t, l.Node("host"))
+			if !test.later {
+				test.rewrite(t, l.Node("host"))
+			}
 			var traced []nflog.Backend
 			for _, v := range test.traced {
 				traced = append(traced, backends(v)...)
 			}
 			tr := startOn(t, l, traced, "udp port 5000", 0)
-			blast(t, l.Node("client"), "192.168.23.149:5000", func() bool { return true })
-			await(t, "the walk", func() bool { return tr.seen(func(trace.Walk) bool { return true }) })
-			walks := tr.close(t)
+			if test.later {
+				blast(t, l.Node("client"), "192.168.23.149:5000", func() bool { return true })
+				await(t, "the walk before", func() bool { return tr.seen(func(trace.Walk) bool { return true }) })
+				time.Sleep(time.Second) // until the tracer has looked at what it did itself
+				test.rewrite(t, l.Node("host"))
+			}
+			through := func(w trace.Walk) bool {
+				return w.Outcome == trace.Delivered && w.Steps[len(w.Steps)-1].Dst.Port() == 7
+			}
+			await(t, "the walk", func() bool {
+				blast(t, l.Node("client"), "192.168.23.149:5000", func() bool { return true })
+				return tr.seen(func(w trace.Walk) bool { return !test.later || through(w) })
+			})
+			walks := slices.DeleteFunc(tr.close(t), func(w trace.Walk) bool { return test.later && !through(w) })
 			seen := map[trace.Variant]bool{}
 			for _, s := range walks[0].Steps {
 				if s.Hook == trace.Input && s.Table == trace.Filter && s.Dst.Port() == 7 {

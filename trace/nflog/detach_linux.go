@@ -152,7 +152,8 @@ const deletions = 1000
 
 // deleteByHandle deletes the probes of some runs from nf_tables, and the chains
 // and tables that were made for them. These go in one transaction with the probes
-// that tell so: whoever goes on where this was killed finds either both or neither.
+// that tell so: where nobody else has touched them, whoever goes on after this was
+// killed finds either both or neither.
 func deleteByHandle(family trace.Family, ofRun func(run string) bool) error {
 	probes, err := listProbes(family)
 	if err != nil {

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
@@ -18,30 +16,16 @@ import (
 	"packetwalk/trace/ruleset"
 )
 
-// variants are the answers that variantOf had, by the path of the command: what
-// was attached with one implementation is detached from it, whatever the command
-// leads to by then.
-var variants sync.Map
-
 // variantOf asks a command of the iptables family which implementation it is for.
 func variantOf(command string) (trace.Variant, error) {
-	path, err := exec.LookPath(command)
-	if err != nil {
-		return 0, err
-	}
-	if known, ok := variants.Load(path); ok {
-		return known.(trace.Variant), nil
-	}
 	version, err := run(context.Background(), command, "", "--version")
 	if err != nil {
 		return 0, err
 	}
-	variant := trace.Legacy
 	if strings.Contains(version, "nf_tables") {
-		variant = trace.NFTables
+		return trace.NFTables, nil
 	}
-	variants.Store(path, variant)
-	return variant, nil
+	return trace.Legacy, nil
 }
 
 // nftFamily is the nf_tables family of an address family.

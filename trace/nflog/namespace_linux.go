@@ -19,7 +19,13 @@ type Here struct{}
 // that is in another namespace. No other thread of the program ever is.
 func (Here) Do(fn func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- fn() }()
+	go func() {
+		// What fn starts ends with its thread, which no other namespace may take
+		// over meanwhile.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		done <- fn()
+	}()
 	return <-done
 }
 
@@ -43,6 +49,8 @@ func OpenNetNS(nameOrPID string) (*NetNS, error) {
 	return n, nil
 }
 
+var errNoNetNS = errors.New("no network namespace")
+
 // NetNSAt opens the network namespace that is mounted on a file, or that a link
 // in /proc leads to.
 func NetNSAt(path string) (*NetNS, error) {
@@ -51,7 +59,7 @@ func NetNSAt(path string) (*NetNS, error) {
 		return nil, err
 	}
 	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
-		return nil, errors.Join(fmt.Errorf("%s is no network namespace", path), f.Close())
+		return nil, errors.Join(fmt.Errorf("%s is %w", path, errNoNetNS), f.Close())
 	}
 	return &NetNS{f}, nil
 }
@@ -64,7 +72,8 @@ type Named struct {
 
 // Others finds the network namespaces of the machine other than the program's
 // own: those of processes, and those that a name of ip-netns(8) or Docker holds.
-// What goes away meanwhile is left out. Each has to be closed.
+// What goes away meanwhile, or may not be looked at, is left out. Each has to be
+// closed, after an error as well.
 func Others() ([]Named, error) {
 	seen := map[uint64]bool{}
 	var own unix.Stat_t
@@ -80,24 +89,42 @@ func Others() ([]Named, error) {
 		}
 		for _, path := range paths {
 			var st unix.Stat_t
-			if unix.Stat(path, &st) != nil || seen[st.Ino] {
+			if err := unix.Stat(path, &st); err != nil && !outOfReach(err) {
+				return all, fmt.Errorf("looking at %s: %w", path, err)
+			} else if err != nil || seen[st.Ino] {
 				continue
 			}
-			if ns, err := NetNSAt(path); err == nil {
-				seen[st.Ino] = true
-				all = append(all, Named{NetNS: ns, Name: nameOf(path)})
+			ns, err := NetNSAt(path)
+			if outOfReach(err) {
+				continue
 			}
+			if err != nil {
+				return all, err
+			}
+			seen[st.Ino] = true
+			all = append(all, Named{NetNS: ns, Name: nameOf(path)})
 		}
 	}
 	return all, nil
 }
 
-// nameOf is what people call the network namespace that a file stands for, as
-// OpenNetNS takes it where it can.
+// outOfReach says whether a namespace is gone, may not be looked at, or is none: a
+// name of ip-netns(8) whose namespace was taken down is an empty file.
+func outOfReach(err error) bool {
+	for _, e := range []error{unix.ENOENT, unix.ESRCH, unix.EACCES, unix.EPERM, errNoNetNS} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// nameOf is what people call the network namespace that a file stands for: its
+// name, or the ID and name of a process in it.
 func nameOf(path string) string {
 	pid, ok := strings.CutPrefix(path, "/proc/")
 	if !ok {
-		return strings.TrimPrefix(path, "/run/netns/")
+		return filepath.Base(path)
 	}
 	pid = strings.TrimSuffix(pid, "/ns/net")
 	comm, err := os.ReadFile(filepath.Join("/proc", pid, "comm"))

@@ -32,7 +32,8 @@ type Subject struct {
 	// off, and so does a nat table: where a ruleset has neither, and others have
 	// not switched it on (Tracked), a careful plan does without.
 	Careful bool
-	// Tracked says that connections are tracked, whatever these rules say.
+	// Tracked says that connections are tracked because of another ruleset or of
+	// a native table, whatever these rules say.
 	Tracked bool
 	// Ask says that the kernel can be asked, by its own trace, what a rule did.
 	Ask bool

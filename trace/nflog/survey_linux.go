@@ -1,6 +1,7 @@
 package nflog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,11 +10,11 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
-	"golang.org/x/sys/unix"
 
 	"packetwalk/trace"
 	"packetwalk/trace/host"
 	"packetwalk/trace/ruleset"
+	"packetwalk/trace/xtables"
 )
 
 // Surveyed is what a network namespace has that a trace has to know of.
@@ -52,56 +53,73 @@ func commands(f trace.Family) (plain string, variants map[trace.Variant]string) 
 
 // hasNFTables says whether the kernel has nf_tables, as a module that it can load
 // or built in.
-func hasNFTables() bool {
+func hasNFTables() (bool, error) {
 	conn, err := nftables.New()
 	if err != nil {
-		return false
+		return false, fmt.Errorf("opening nf_tables: %w", err)
 	}
 	_, err = conn.ListTablesOfFamily(nftables.TableFamilyIPv4)
-	return err == nil || errors.Is(err, unix.EPERM)
+	if host.LacksNFTables(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("listing nf_tables tables: %w", err)
+	}
+	return true, nil
 }
 
 // listsLegacy says whether the names of the legacy tables can be read in the
 // network namespace of the calling thread. In that of an ordinary user they cannot,
 // and looking for one brings it into being.
-func listsLegacy() bool {
-	_, err := os.ReadFile("/proc/thread-self/net/ip_tables_names")
+func listsLegacy(f trace.Family) bool {
+	_, err := xtables.Names(f)
 	return !errors.Is(err, os.ErrPermission)
 }
 
 // Installed are all implementations of iptables that a network namespace can have,
 // whatever they hold: a dead run's probes may be all that is left in one. Legacy
 // tables that cannot be looked at are left out, unless they are what the machine
-// calls iptables.
+// calls iptables. It is an error that there is none.
 func Installed(ns Namespace) (all []Backend, err error) {
-	err = ns.Do(func() error {
-		all = installed()
-		return nil
+	err = ns.Do(func() (err error) {
+		all, err = installed()
+		return err
 	})
 	return all, err
 }
 
-func installed() []Backend {
+func installed() ([]Backend, error) {
+	nft, err := hasNFTables()
+	if err != nil {
+		return nil, err
+	}
 	var all []Backend
-	known := map[trace.Variant]bool{trace.Legacy: listsLegacy(), trace.NFTables: hasNFTables()}
+	var missing error
 	for _, f := range []trace.Family{trace.IPv4, trace.IPv6} {
 		plain, variants := commands(f)
 		own, err := variantOf(plain)
+		if err != nil && !errors.Is(err, exec.ErrNotFound) {
+			return nil, err
+		}
+		missing = cmp.Or(missing, err)
+		isOwn := func(v trace.Variant) bool { return err == nil && v == own }
+		usable := map[trace.Variant]bool{trace.NFTables: nft, trace.Legacy: isOwn(trace.Legacy) || listsLegacy(f)}
 		for _, v := range []trace.Variant{trace.NFTables, trace.Legacy} {
-			if !known[v] && (v == trace.NFTables || err != nil || v != own) {
+			command := variants[v]
+			if _, err := exec.LookPath(command); err != nil && isOwn(v) {
+				command = plain
+			} else if err != nil {
 				continue
 			}
-			command := variants[v]
-			if _, missing := exec.LookPath(command); missing != nil {
-				if err != nil || v != own {
-					continue
-				}
-				command = plain
+			if usable[v] {
+				all = append(all, Backend{Family: f, Command: command})
 			}
-			all = append(all, Backend{Family: f, Command: command})
 		}
 	}
-	return all
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%w; to mend it: apt-get install iptables", missing)
+	}
+	return all, nil
 }
 
 func (s *Surveyed) family(ctx context.Context, f trace.Family, named string) error {
@@ -121,7 +139,10 @@ func (s *Surveyed) family(ctx context.Context, f trace.Family, named string) err
 	}
 	other := variants[trace.NFTables-own]
 	_, missing := exec.LookPath(other)
-	switch known := hasNFTables(); {
+	known, err := hasNFTables()
+	switch {
+	case err != nil:
+		return err
 	case own == trace.NFTables && !known && missing != nil:
 		return fmt.Errorf("%s needs nf_tables, which this kernel does not have; to mend it: modprobe nf_tables", plain)
 	case own == trace.NFTables && !known:
@@ -133,7 +154,7 @@ func (s *Surveyed) family(ctx context.Context, f trace.Family, named string) err
 		return nil
 	}
 	s.Backends = append(s.Backends, Backend{Family: f, Command: plain})
-	if own == trace.NFTables && !listsLegacy() {
+	if own == trace.NFTables && !listsLegacy(f) {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("whether %s holds rules too cannot be seen in a namespace of an ordinary user; they would pass unseen", other))
 		return nil
 	}

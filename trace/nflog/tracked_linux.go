@@ -1,8 +1,8 @@
 package nflog
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -14,9 +14,12 @@ import (
 )
 
 // tracked says of which address families the kernel tracks connections, because
-// of what one of the backends holds or of native tables. It must run on a thread in
-// the network namespace.
+// of what one of the backends holds or of native tables. Only a careful plan needs
+// to know. It must run on a thread in the network namespace.
 func (t *Tracer) tracked(subjects []Subject) (map[trace.Family]bool, error) {
+	if !t.target.Careful {
+		return nil, nil
+	}
 	on := map[trace.Family]bool{}
 	for i, b := range t.backends {
 		on[b.Family] = on[b.Family] || TracksConnections(subjects[i].Rules)
@@ -26,37 +29,39 @@ func (t *Tracer) tracked(subjects []Subject) (map[trace.Family]bool, error) {
 			continue
 		}
 		var err error
-		if on[family], err = tracksNatively(family); err != nil {
+		if on[family], err = t.tracksNatively(family); err != nil {
 			return nil, err
 		}
 	}
 	return on, nil
 }
 
-// trackingExpressions are those of nf_tables that switch connection tracking on
-// (those that call nf_ct_netns_get in net/netfilter/nft_*.c).
+// trackingExpressions are those of nf_tables that always switch connection tracking
+// on (those that call nf_ct_netns_get in net/netfilter/nft_*.c).
 var trackingExpressions = map[string]bool{
 	"ct": true, "connlimit": true, "flow_offload": true, "synproxy": true, "nat": true, "masq": true, "redir": true,
 }
 
-// tracksNatively says whether the rules of a table that iptables does not show
-// switch connection tracking on.
-func tracksNatively(family trace.Family) (bool, error) {
+// tracksNatively says whether the rules of a table that no backend shows switch
+// connection tracking on.
+func (t *Tracer) tracksNatively(family trace.Family) (bool, error) {
+	shown := slices.ContainsFunc(t.backends, func(b *backend) bool { return b.Family == family && b.variant == trace.NFTables })
+
 	conn, err := nftables.New()
 	if err != nil {
 		return false, fmt.Errorf("opening nf_tables: %w", err)
 	}
 	for _, f := range []nftables.TableFamily{nftFamily(family), nftables.TableFamilyINet} {
 		tables, err := conn.ListTablesOfFamily(f)
-		if errors.Is(err, unix.EINVAL) {
-			return false, nil // this kernel has no nf_tables
+		if host.LacksNFTables(err) {
+			return false, nil
 		}
 		if err != nil {
 			return false, fmt.Errorf("listing nf_tables tables: %w", err)
 		}
 		for _, table := range tables {
 			ofIptables := f != nftables.TableFamilyINet && len(trace.HooksOf(trace.Table(table.Name))) > 0
-			if ofIptables || strings.HasPrefix(table.Name, host.OwnTables) {
+			if ofIptables && shown || strings.HasPrefix(table.Name, host.OwnTables) {
 				continue
 			}
 			on := false

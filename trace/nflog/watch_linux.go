@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"packetwalk/trace"
+	"packetwalk/trace/host"
 )
 
 // lookEvery is how often a watched ruleset is looked at. In nf_tables a look is
@@ -110,9 +111,10 @@ func (t *Tracer) legacyChanged(ctx context.Context) (bool, error) {
 }
 
 // generation is the number that nf_tables counts up with every change of a
-// network namespace's rules; 0 where no backend stands on it.
+// network namespace's rules; 0 where it matters to no backend: where none stands
+// on it, and native tables do not either (see tracked).
 func (t *Tracer) generation() (uint32, error) {
-	if !t.has(trace.NFTables) {
+	if !t.has(trace.NFTables) && !t.target.Careful {
 		return 0, nil
 	}
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
@@ -124,6 +126,9 @@ func (t *Tracer) generation() (uint32, error) {
 		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN, Flags: netlink.Request},
 		Data:   []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0},
 	})
+	if host.LacksNFTables(err) {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, fmt.Errorf("asking for the generation of nf_tables: %w", err)
 	}

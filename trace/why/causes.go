@@ -156,7 +156,7 @@ var causes = []Cause{
 		Name: "not-published", Find: findNotPublished, Reasons: []string{"NETFILTER_DROP", "NO_SOCKET"},
 		Title:   Words{En: "{node} does not publish port {port}, and nothing listens on it there", Zh: "{node} 没有发布端口 {port}，本机也没有程序监听它"},
 		Because: Words{En: "No rule in the nat table of {node} sends {proto} port {port} on to a container, so the request was for {node} itself. {todo}", Zh: "{node} 的 nat 表中没有规则把 {proto} 端口 {port} 转给容器，所以请求就落到了 {node} 自己身上。{todo}"},
-		Opens:   Words{En: "The port is published for this sender only; leave -s out for everybody. With Docker: create the container anew with -p.", Zh: "该端口只对这个发送方发布；去掉 -s 就对所有人有效。在 Docker 中：用 -p 重新创建容器。"},
+		Opens:   Words{En: "The port is published {whom}. With Docker: create the container anew with -p.", Zh: "该端口会发布，{whom}。在 Docker 中：用 -p 重新创建容器。"},
 	},
 	{
 		Name: "output-drop", Find: findOutputDrop, Reasons: []string{"NETFILTER_DROP"},
