@@ -103,3 +103,20 @@ func FuzzParseServe(f *testing.F) {
 		}
 	})
 }
+
+func TestPatient(t *testing.T) {
+	for _, test := range []struct{ line, want string }{
+		{"iptables -S", "--wait -S"},
+		{"ip6tables-legacy -A INPUT -j DROP", "--wait -A INPUT -j DROP"},
+		{"iptables-nft-restore --noflush", "--wait --noflush"},
+		{"iptables -w 3 -S", "-w 3 -S"},
+		{"iptables --wait=3 -S", "--wait=3 -S"},
+		{"iptables-legacy-save -t nat", "-t nat"},
+		{"nft list ruleset", "list ruleset"},
+	} {
+		words := strings.Fields(test.line)
+		if got := strings.Join(patient(words[0], words[1:]), " "); got != test.want {
+			t.Errorf("%s: %s, want %s", test.line, got, test.want)
+		}
+	}
+}

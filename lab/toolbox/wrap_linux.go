@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -28,7 +29,7 @@ func wrap(name string, args []string) int {
 	if path == "" {
 		return code
 	}
-	status, runErr := runReal(path, append([]string{real}, args...))
+	status, runErr := runReal(path, append([]string{real}, patient(real, args)...))
 	if lease != nil {
 		if err := lease.Release(); err != nil {
 			complain("packetwalk", 0, "%v", err)
@@ -50,6 +51,19 @@ func inVariant(name, variant string) string {
 		}
 	}
 	return name
+}
+
+// patient are the arguments with which a program of iptables waits for the lock of
+// the legacy tables, where they do not say how long: a trace holds it now and then,
+// which the user knows nothing of, and newer versions do not wait by themselves.
+func patient(name string, args []string) []string {
+	rest := strings.TrimPrefix(strings.TrimPrefix(name, "ip6tables"), "iptables")
+	rest = strings.TrimPrefix(strings.TrimPrefix(rest, "-nft"), "-legacy")
+	waits := func(arg string) bool { return strings.HasPrefix(arg, "-w") || strings.HasPrefix(arg, "--wait") }
+	if rest != "" && rest != "-restore" || slices.ContainsFunc(args, waits) {
+		return args
+	}
+	return append([]string{"--wait"}, args...)
 }
 
 // runReal runs a program with this one's streams and passes signals on. The

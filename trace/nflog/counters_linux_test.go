@@ -102,9 +102,11 @@ func counting(t *testing.T, l *lab.Lab, c lab.Commands) (check func()) {
 		defer close(looked)
 		for last := begin; !stopped(); {
 			now := readCounters(t, host, c)
-			for what, n := range last {
-				if now[what] < n {
-					t.Errorf("the counter of %s fell from %d to %d", what, n, now[what])
+			for what, counted := range begin {
+				// Newer versions of iptables list base chains that are not there, and
+				// so they come and go with the probes.
+				if counted > 0 && now[what] < last[what] {
+					t.Errorf("the counter of %s fell from %d to %d", what, last[what], now[what])
 				}
 			}
 			last = now
