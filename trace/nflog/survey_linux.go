@@ -79,7 +79,7 @@ func listsLegacy(f trace.Family) bool {
 // Installed are all implementations of iptables that a network namespace can have,
 // whatever they hold: a dead run's probes may be all that is left in one. Legacy
 // tables that cannot be looked at are left out, unless they are what the machine
-// calls iptables. It is an error that there is none.
+// calls iptables. It is an error that none is installed.
 func Installed(ns Namespace) (all []Backend, err error) {
 	err = ns.Do(func() (err error) {
 		all, err = installed()
@@ -116,7 +116,7 @@ func installed() ([]Backend, error) {
 			}
 		}
 	}
-	if len(all) == 0 {
+	if len(all) == 0 && missing != nil {
 		return nil, fmt.Errorf("%w; to mend it: apt-get install iptables", missing)
 	}
 	return all, nil

@@ -1,6 +1,7 @@
 package nflog
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,7 +47,6 @@ var trackingExpressions = map[string]bool{
 // connection tracking on.
 func (t *Tracer) tracksNatively(family trace.Family) (bool, error) {
 	shown := slices.ContainsFunc(t.backends, func(b *backend) bool { return b.Family == family && b.variant == trace.NFTables })
-
 	conn, err := nftables.New()
 	if err != nil {
 		return false, fmt.Errorf("opening nf_tables: %w", err)
@@ -72,6 +72,9 @@ func (t *Tracer) tracksNatively(family trace.Family) (bool, error) {
 				}
 				return err
 			}, netlink.Attribute{Type: unix.NFTA_RULE_TABLE, Data: append([]byte(table.Name), 0)})
+			if errors.Is(err, unix.ENOENT) {
+				continue // somebody has just deleted it
+			}
 			if on || err != nil {
 				return on, err
 			}
