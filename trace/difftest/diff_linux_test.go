@@ -115,13 +115,16 @@ type comparison struct {
 	// windows says which shot a packet belongs to.
 	windows map[trace.Identity]int
 	kernel  map[packetKey][]line
-	faults  []string
-	tally   tally
+	// passages are those that the kernel has begun to tell of, by its number. The end
+	// of a sentinel's may come with the next shot: its beginning was waited for.
+	passages map[uint32]passage
+	faults   []string
+	tally    tally
 }
 
 func newComparison(rules map[trace.Family]ruleset.Ruleset, numbers map[ruleKey]int, probed assemble.Node) *comparison {
 	return &comparison{
-		rules: rules, numbers: numbers, now: time.Unix(0, 0), windows: map[trace.Identity]int{}, kernel: map[packetKey][]line{}, tally: tally{},
+		rules: rules, numbers: numbers, now: time.Unix(0, 0), windows: map[trace.Identity]int{}, kernel: map[packetKey][]line{}, passages: map[uint32]passage{}, tally: tally{},
 		assembler: assemble.New(assemble.Config{Nodes: map[string]assemble.Node{"router": probed}}),
 	}
 }
@@ -150,7 +153,6 @@ type passage struct {
 
 // addMessages reads the kernel's account of one shot.
 func (c *comparison) addMessages(window int, messages []message) {
-	passages := map[uint32]passage{}
 	for _, m := range messages {
 		if m.packet != nil {
 			hook, ok := trace.HookOf(m.Chain)
@@ -158,12 +160,12 @@ func (c *comparison) addMessages(window int, messages []message) {
 				c.faults = append(c.faults, fmt.Sprintf("the kernel's trace begins in chain %s/%s", m.Table, m.Chain))
 			}
 			p := passage{keyOf(*m.packet, window), hook, beside(*m.packet)}
-			passages[m.ID] = p
+			c.passages[m.ID] = p
 			if !p.skip {
 				c.kernel[p.key] = append(c.kernel[p.key], entering(hook, trace.Table(m.Table), m.packet.Src, m.packet.Dst))
 			}
 		}
-		p, ok := passages[m.ID]
+		p, ok := c.passages[m.ID]
 		if l, is := c.lineOf(m, p.hook); is && !p.skip {
 			if !ok {
 				c.faults = append(c.faults, fmt.Sprintf("the kernel's trace of a packet lacks its beginning: %s", l))
