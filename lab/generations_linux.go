@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"packetwalk/trace/host"
 )
 
 // generations ask for numbers that change with the rules of a network
@@ -24,7 +26,7 @@ func (g *generations) open() (err error) {
 		return fmt.Errorf("opening nf_tables: %w", err)
 	}
 	// Once: with every question for nf_tables the kernel tries to load the module.
-	if _, err := g.nftGeneration(); errors.Is(err, unix.EINVAL) {
+	if _, err := g.nftGeneration(); host.LacksNFTables(err) {
 		g.nft.close()
 		g.nft = nil
 	}

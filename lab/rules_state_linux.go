@@ -12,7 +12,8 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
-	"golang.org/x/sys/unix"
+
+	"packetwalk/trace/host"
 )
 
 // implementation is one implementation of iptables for one address family.
@@ -168,8 +169,8 @@ func nftTables() ([]nftTable, error) {
 		return nil, fmt.Errorf("opening nf_tables: %w", err)
 	}
 	found, err := conn.ListTables()
-	if errors.Is(err, unix.EINVAL) {
-		return nil, nil // this kernel has no nf_tables
+	if host.LacksNFTables(err) {
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing nf_tables tables: %w", err)

@@ -217,10 +217,11 @@ func (t *Trace) assemble(a *assemble.Assembler, finished bool, l *limiter) {
 			t.deliver(a, finished)
 			return
 		}
-		if behind.IsZero() && t.pending() {
+		pending := t.pending()
+		if pending && behind.IsZero() {
 			behind = time.Now()
 		}
-		held := t.pending() && time.Since(behind) < hurry
+		held := pending && time.Since(behind) < hurry
 		if !held {
 			t.deliver(a, finished)
 			behind = time.Time{}

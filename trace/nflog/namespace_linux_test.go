@@ -14,16 +14,23 @@ import (
 	"packetwalk/trace/nflog"
 )
 
-// What is done in a namespace moves the program's main thread nowhere, on
-// whatever thread it began: /proc shows that thread for the whole program.
-func TestNamespaceKeepsTheMainThread(t *testing.T) {
+// elsewhere is a network namespace that is not the program's own.
+func elsewhere(t *testing.T) *nflog.NetNS {
+	t.Helper()
 	labtest.Need(t)
 	labtest.Build(t, lab.Topology{Nodes: []lab.Node{{Name: "elsewhere", Kind: lab.Host}}}, "")
 	n, err := nflog.OpenNetNS("elsewhere")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.Close()
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+// What is done in a namespace moves the program's main thread nowhere, on
+// whatever thread it began: /proc shows that thread for the whole program.
+func TestNamespaceKeepsTheMainThread(t *testing.T) {
+	n := elsewhere(t)
 	where := func(path string) string {
 		link, err := os.Readlink(path)
 		if err != nil {
@@ -73,13 +80,7 @@ func TestNetNSAtWhatIsNone(t *testing.T) {
 // TestHereFromElsewhere holds that Here is the program's own namespace, also
 // where somebody asks for it from inside another one.
 func TestHereFromElsewhere(t *testing.T) {
-	labtest.Need(t)
-	labtest.Build(t, lab.Topology{Nodes: []lab.Node{{Name: "elsewhere", Kind: lab.Host}}}, "")
-	n, err := nflog.OpenNetNS("elsewhere")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
+	n := elsewhere(t)
 	own, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		t.Fatal(err)

@@ -32,8 +32,12 @@ type Surveyed struct {
 func Survey(ctx context.Context, ns Namespace, families []trace.Family, own string) (Surveyed, error) {
 	var s Surveyed
 	err := ns.Do(func() error {
+		nft, err := hasNFTables()
+		if err != nil {
+			return err
+		}
 		for _, f := range families {
-			if err := s.family(ctx, f, own); err != nil {
+			if err := s.family(ctx, f, own, nft); err != nil {
 				return err
 			}
 		}
@@ -122,7 +126,8 @@ func installed() ([]Backend, error) {
 	return all, nil
 }
 
-func (s *Surveyed) family(ctx context.Context, f trace.Family, named string) error {
+// family surveys one address family; nft says whether the kernel has nf_tables.
+func (s *Surveyed) family(ctx context.Context, f trace.Family, named string, nft bool) error {
 	plain, variants := commands(f)
 	if named != "" {
 		plain += "-" + named
@@ -139,21 +144,18 @@ func (s *Surveyed) family(ctx context.Context, f trace.Family, named string) err
 	}
 	other := variants[trace.NFTables-own]
 	_, missing := exec.LookPath(other)
-	known, err := hasNFTables()
-	switch {
-	case err != nil:
-		return err
-	case own == trace.NFTables && !known && missing != nil:
-		return fmt.Errorf("%s needs nf_tables, which this kernel does not have; to mend it: modprobe nf_tables", plain)
-	case own == trace.NFTables && !known:
+	if own == trace.NFTables && !nft {
+		if missing != nil {
+			return fmt.Errorf("%s needs nf_tables, which this kernel does not have; to mend it: modprobe nf_tables", plain)
+		}
 		s.Backends = append(s.Backends, Backend{Family: f, Command: other})
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%s needs nf_tables, which this kernel does not have; tracing %s", plain, other))
 		return nil
-	case missing != nil || !known:
-		s.Backends = append(s.Backends, Backend{Family: f, Command: plain})
-		return nil
 	}
 	s.Backends = append(s.Backends, Backend{Family: f, Command: plain})
+	if missing != nil || !nft {
+		return nil
+	}
 	if own == trace.NFTables && !listsLegacy(f) {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("whether %s holds rules too cannot be seen in a namespace of an ordinary user; they would pass unseen", other))
 		return nil
